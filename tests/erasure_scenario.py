@@ -254,7 +254,7 @@ class Scenario:
         finally:
             installation.close()
 
-    def erase(self) -> list[tuple[str, int, flows.ErasureResult]]:
+    def erase(self) -> list[tuple[str, int, ErasureResult]]:
         """(patient, subject, receipt) of each planted patient."""
         found = []
         for patient, subject in self.subjects().items():
@@ -283,7 +283,7 @@ def _measured(installation: Installation, name: str) -> None:
     quality._store(installation, {"dataset": name, "by": "paul"}, result)
 
 
-def false_statements(scenario: Scenario, patient: str, subject: int, result: flows.ErasureResult) -> list[str]:
+def false_statements(scenario: Scenario, patient: str, subject: int, result: ErasureResult) -> list[str]:
     """Statements of a receipt that do not hold, each checked on the disk, in the database or through a public function."""
     installation = scenario.open()
     try:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from galenic.custody import server_session
 from galenic.security import token_name
 from galenic.server import setup
@@ -64,7 +66,8 @@ def step_up(site: Site, browser: Browser, name: str) -> None:
 @contextmanager
 def a_hospital(folder: Path, patients: int = 12) -> Iterator[Hospital]:
     """A console of its own with simulated patients and staff."""
-    with a_site(folder / "home") as site:
+    with a_site(folder / "home") as site, pytest.MonkeyPatch.context() as slow:
+        slow.setattr("galenic.security.people.STEP_UP_SECONDS", 3_600)  # a loaded machine takes its time
         session = server_session(site.installation)
         setup.import_simulated_records(site.installation, session, folder, count=patients, seed=7)
         yield staff(site)

@@ -25,6 +25,7 @@ from galenic.security import (
     PolicyStore,
     RoleChanges,
     Session,
+    StaffSystems,
     Systems,
     UserDirectory,
     Witness,
@@ -172,6 +173,11 @@ class Installation:
     def erasure_requests(self) -> ErasureRequests:
         """Requests to erase patients, which take two people."""
         return ErasureRequests(self.facts)
+
+    @property
+    def staff_systems(self) -> StaffSystems:
+        """Identifier systems of staff in FHIR records."""
+        return StaffSystems(self.facts)
 
     @property
     def systems(self) -> Systems:

@@ -29,11 +29,11 @@ from galenic.security import require_subject, verify_receipt
 from made import made_patients
 
 
-def erase(installation: Installation, patient: str = "P000001") -> flows.ErasureResult:
+def erase(installation: Installation, patient: str = "P000001") -> ErasureResult:
     return flows.erase(installation, installation.sign_in("paul", "paul2"), patient)
 
 
-def fates(result: flows.ErasureResult) -> dict[str, str]:
+def fates(result: ErasureResult) -> dict[str, str]:
     return {a["id"]: a["fate"] for a in result.facts["artefacts"]}
 
 

@@ -9,6 +9,7 @@ from galenic import cli, flows, store
 from galenic.custody import own_record, recover_root, restore_backup, rotate_keys, write_backup
 from galenic.errors import AccessDeniedError, StateError
 from galenic.installation import Installation, open_installation
+from galenic.schema import ErasureResult
 from galenic.security import SystemAccess, token_name
 from galenic.security.sign_in_limits import digest_of
 
@@ -17,7 +18,7 @@ def security_officer(installation: Installation):  # a Session
     return installation.sign_in("sven", "sven2")
 
 
-def erase(installation: Installation, patient: str) -> flows.ErasureResult:
+def erase(installation: Installation, patient: str) -> ErasureResult:
     return flows.erase(installation, installation.sign_in("paul", "paul2"), patient)
 
 

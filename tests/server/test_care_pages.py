@@ -67,7 +67,7 @@ def test_a_wrong_entry_writes_nothing_and_says_where(hospital: Hospital, values:
 
 def test_nobody_without_the_role_adds_relations(hospital: Hospital) -> None:
     for who in ("clara", "paul", "sofia"):
-        assert "for people in the role" in add(hospital, who, "clara", "5", until=next_year())
+        assert "this page is for the role" in add(hospital, who, "clara", "5", until=next_year())
     assert "Patient not found" in hospital.get("clara", "/patients/5")
 
 

@@ -52,7 +52,7 @@ def test_a_refused_emergency_access_says_what_to_do_and_keeps_what_was_typed(
 
 def test_only_a_clinician_opens_one(hospital: Hospital) -> None:
     for who in ("nina", "paul", "ines"):
-        assert "for people in the role" in hospital.post(who, "/emergency", identifier="2", why=WHY)
+        assert "this page is for the role" in hospital.post(who, "/emergency", identifier="2", why=WHY)
 
 
 def test_the_reviewer_sees_reason_patient_time_and_history_and_comments(hospital: Hospital) -> None:

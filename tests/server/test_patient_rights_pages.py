@@ -75,7 +75,7 @@ def test_consents_come_by_csv_whole_or_not_at_all(hospital: Hospital) -> None:
 
 def test_only_a_privacy_officer_records_consents(hospital: Hospital) -> None:
     for who in ("ines", "clara", "sofia"):
-        assert "for people in the role" in consent(hospital, "5", "given", who=who, evidence="form")
+        assert "this page is for the role" in consent(hospital, "5", "given", who=who, evidence="form")
 
 
 def test_the_access_log_holds_no_accesses_to_other_patients(hospital: Hospital) -> None:
@@ -116,7 +116,7 @@ def test_an_erasure_takes_two_people_and_gives_a_receipt(hospital: Hospital) -> 
     assert "takes two people" in hospital.post("paul", f"/erasure/{name}/decide", verb="approve")
     assert "second person has to approve" in hospital.post("paul", f"/erasure/{name}/erase")
     assert "is approved" in hospital.post("sofia", f"/erasure/{name}/decide", verb="approve")
-    assert "for people in the role" in hospital.post("sofia", f"/erasure/{name}/erase")
+    assert "this page is for the role" in hospital.post("sofia", f"/erasure/{name}/erase")
     text = hospital.post("paul", f"/erasure/{name}/erase")
     assert "The patient is erased" in text
     salt = re.search(r"Salt of the receipt:</strong> <code>(\w+)</code>", text)

@@ -12,6 +12,7 @@ from galenic.cli.files import read_text, require_writable, reserved, write_text
 from galenic.cli.options import Json, Key, PatientId, Second, Yes
 from galenic.errors import GalenicError, StateError, StoreError
 from galenic.installation import open_installation
+from galenic.schema import ErasureResult
 from galenic.security import require_subject, verify_receipt
 
 commands = typer.Typer()
@@ -89,7 +90,7 @@ def _confirm_erasure(preview: custody.ErasurePreview) -> None:
         raise StateError("nothing was erased. Repeat the command and answer y, or give --yes.")
 
 
-def _write_receipt(place: Path, erased: flows.ErasureResult) -> StoreError | None:
+def _write_receipt(place: Path, erased: ErasureResult) -> StoreError | None:
     """Writes the receipt of an erasure; returns the error if that fails."""
     try:
         write_text(place, erased.envelope)
@@ -101,7 +102,7 @@ def _write_receipt(place: Path, erased: flows.ErasureResult) -> StoreError | Non
     return None
 
 
-def _print_erasure(erased: flows.ErasureResult) -> None:
+def _print_erasure(erased: ErasureResult) -> None:
     facts = erased.facts
     show.out.print(f"[green]ERASED[/]  {erased.name}: {facts['rows']} rows; key destroyed in {facts['key']['milliseconds']} ms")
     for artifact in facts["artefacts"]:

@@ -5,7 +5,6 @@ from galenic.flows.cost_estimate import cost_of, estimate_cost
 from galenic.flows.demonstration import DemoResult, run_demo
 from galenic.flows.engine_audit import audit_engine
 from galenic.flows.erasure import erase
-from galenic.flows.erasure_result import ErasureResult
 from galenic.flows.expected_outcome import expect_outcome
 from galenic.flows.imputation import impute
 from galenic.flows.preview import RunPreview, preview
@@ -13,7 +12,6 @@ from galenic.flows.privacy_unit import stored_unit, unit_of
 from galenic.flows.quality_report import QualityResult, measure_quality, quality_of_stored
 from galenic.flows.related_synthesis import RelatedResult, synthesize_related
 from galenic.flows.release_workflow import ReleaseWorkflow
-from galenic.flows.requested_erasure import erase_requested
 from galenic.flows.run_start import counted_stops, new_split_rng, read_counted, start_run
 from galenic.flows.stored_deidentification import StoredCopyRequest, deidentify_stored
 from galenic.flows.stored_synthesis import synthesize_stored
@@ -21,7 +19,6 @@ from galenic.flows.synthesis import SynthesisResult, synthesize
 
 __all__ = [
     "DemoResult",
-    "ErasureResult",
     "QualityResult",
     "RelatedResult",
     "ReleaseWorkflow",
@@ -34,7 +31,6 @@ __all__ = [
     "counted_stops",
     "deidentify_stored",
     "erase",
-    "erase_requested",
     "estimate_cost",
     "expect_outcome",
     "impute",

@@ -8,9 +8,8 @@ from typing import Any
 
 from galenic import custody, release, store
 from galenic.custody import fhir
-from galenic.flows.erasure_result import ErasureResult
 from galenic.installation import Installation
-from galenic.schema import Progress, no_progress
+from galenic.schema import ErasureResult, Progress, no_progress
 from galenic.security import Session, sign_receipt, subject_digest
 
 FORGET = (custody.forget, release.forget, fhir.forget)  # one function of each package with state about patients

@@ -4,7 +4,7 @@ from galenic.schema.budget import AuditedBudget, AuditedReservation
 from galenic.schema.coding import Codes, Floats, beginning, bin_codes, encode, numbers
 from galenic.schema.column import BINNED, KINDS, MISSING_TOKENS, OTHER, Column, Kind, Origin
 from galenic.schema.constraint import Constraint, all_hold, check_kinds, check_names, concerns, decides, holds
-from galenic.schema.erasure import ErasureOutcome
+from galenic.schema.erasure import ErasureOutcome, ErasureResult
 from galenic.schema.note import TextSpan
 from galenic.schema.prediction import Prediction
 from galenic.schema.progress import Progress, no_progress, progress_part
@@ -57,6 +57,7 @@ __all__ = [
     "Constraint",
     "DateCriterion",
     "ErasureOutcome",
+    "ErasureResult",
     "Event",
     "Finding",
     "FitCost",

@@ -33,6 +33,7 @@ from galenic.security.people import (
     known_purposes,
     require_another_administrator,
 )
+from galenic.security.person_id import comparable as comparable_id
 from galenic.security.person_id import display_name
 from galenic.security.policy import (
     ACTIONS,
@@ -56,6 +57,7 @@ from galenic.security.role_changes import RoleChanges
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
 from galenic.security.scopes import SCOPE, VERSION_1_PERMISSIONS, invalid_scopes, scopes_cover
 from galenic.security.session_activity import SessionActivity
+from galenic.security.staff_systems import StaffSystems
 from galenic.security.standing import are_different_people, has_stepped_up, is_active, person_of, pseudonym, roles_of
 from galenic.security.system_access import EVERYTHING, SystemAccess, access_of
 from galenic.security.systems import COMMAND_LINE, System, Systems
@@ -116,6 +118,7 @@ __all__ = [
     "RootInVault",
     "Session",
     "SessionActivity",
+    "StaffSystems",
     "System",
     "SystemAccess",
     "Systems",
@@ -131,6 +134,7 @@ __all__ = [
     "check_audit_proof",
     "checked_jwks",
     "client_of",
+    "comparable_id",
     "display_name",
     "event_label",
     "event_labels",

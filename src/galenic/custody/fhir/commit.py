@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from galenic import store
+from galenic.custody.fhir.care_teams import CARE_TYPES, record_author
 from galenic.custody.fhir.group_commit import PendingWrite
 from galenic.custody.fhir.messages import RequestContext, Resource, with_server_meta
 from galenic.custody.fhir.reading import NOT_FOUND
@@ -60,6 +61,7 @@ def commit(
     subjects = _subjects(staged, owners, locations)
     grants = _open_grants(repository, context, subjects, places)
     try:
+        record_author(repository.installation, context.session.who, [s.name for s in staged if s.resource_type in CARE_TYPES])
         _admit_new(repository, owners, grants)
         of_each = [grants[_key(o)] for o in owners]
         changes = [_change(s, o, g) for s, o, g in zip(staged, owners, of_each, strict=True)]

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from galenic import store
 from galenic.custody.datasets import describe_dataset
+from galenic.custody.fhir.care_follower import CareFollower
+from galenic.custody.fhir.care_teams import CARE_TYPES
 from galenic.custody.fhir.group_commit import GroupCommit, PendingWrite
 from galenic.custody.fhir.index_files import open_index
 from galenic.custody.fhir.index_update import IndexUpdate
@@ -26,6 +28,7 @@ T = TypeVar("T")
 CONDITION_SECONDS = 2.0  # time limit of the search of a conditional interaction
 CHUNK = 500  # versions that are indexed at once
 FEW = 5_000  # versions that are indexed before the repository is open, not in the background
+FOLLOWED = CARE_TYPES | {"Practitioner", "PractitionerRole"}  # types that care relations follow
 MOST_PEOPLE = 100_000  # subject ids that are remembered
 
 
@@ -53,12 +56,14 @@ class FhirRepository:
     group_commit: GroupCommit = field(init=False)
     index_update: IndexUpdate = field(init=False)
     server_grant: ServerGrant = field(init=False)
+    care: CareFollower = field(init=False)
     _people: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
     _erasures: int = -1
     _index_erasures: int = -1
 
     def __post_init__(self) -> None:
         self.group_commit = GroupCommit(self.write_lock, self._commit)
+        self.care = CareFollower(self)
         self.index_update = IndexUpdate(self.missing_versions, self._index_next)
         gate, own = self.installation.gate, store.resource(self.name)
         self.server_grant = ServerGrant(lambda: gate.open(self.session, "index", own, "operations"))
@@ -179,6 +184,7 @@ class FhirRepository:
             )
             entries = [self.stored_entry(s, current) for s, current in versions if not store.is_envelope(s)]
             index.put(entries, first=first, through=stop)
+            self.care.follow(versions)
 
     def compare(self) -> store.IndexComparison:
         """Compares the index with the stored versions."""
@@ -189,10 +195,11 @@ class FhirRepository:
         rows = [*found.missing, *found.outdated]
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
-            self.index.put([self.stored_entry(s, current) for s, current in self._versions_at(part)])
+            self.index.put([self.stored_entry(s, current) for s, current in self.versions_at(part)])
         store.drop_versions(self.index, found.extra)
 
-    def _versions_at(self, rows: list[int]) -> list[tuple[store.StoredDocument, bool]]:
+    def versions_at(self, rows: list[int]) -> list[tuple[store.StoredDocument, bool]]:
+        """Versions by row, each with whether it is current; for the server's own index and care relations."""
         return self.server_grant.use(lambda grant: store.versions_at(self.installation.db, grant, self.dataset, rows))
 
     def stored_entry(self, stored: store.StoredDocument, current: bool) -> store.IndexEntry:
@@ -285,6 +292,9 @@ class FhirRepository:
             entry.row, entry.updated = version.row, version.updated
         with contextlib.suppress(store.IndexReplacedError):  # its copy takes the rows from the stored versions
             self.index.put(entries, first=written[0].row, through=written[-1].row + 1)
+        rows = [v.row for c, v in zip(changes, written, strict=True) if c.type in FOLLOWED]
+        if rows:
+            self.care.follow(self.versions_at(rows))
         start = 0
         for one in group:
             one.written = written[start : start + len(one.changes)]

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from galenic import custody, flows, store
-from galenic.errors import GalenicError, NotFoundError, OptionError
+from galenic.errors import GalenicError, NotFoundError, OptionError, StateError
+from galenic.schema import ErasureResult
 from galenic.server.console.consent import ConsentPages
 from galenic.server.console.paging import page_of, router_of
 from galenic.server.console.redirects import SignedMessage, read_message, redirect_to
@@ -107,7 +108,7 @@ class ErasurePages:
         user = self.console.require_form(request, csrf, OFFICER)
         self.console.require_step_up(user, "/erasure")
         try:
-            erased = flows.erase_requested(self.installation, user.session, name)
+            erased = self._erase(user, name)
         except GalenicError as error:
             return self._render(request, user, Message.of_error(error))
         shown, more = page_of(self.requests.all(), 1)
@@ -115,6 +116,19 @@ class ErasurePages:
         return self.console.render(
             request, "erasure.html", message=message, user=user, requests=shown, page=1, more=more, salt=erased.salt
         )
+
+    def _erase(self, user: CurrentUser, name: str) -> ErasureResult:
+        """Erases the patient of an approved request, once, and records the receipt with it."""
+        request, session = self.requests.get(name).request, user.session
+        subject = request.subject
+        if subject is None:
+            raise StateError("this erasure request names no patient. Make a new one.")
+        self.requests.begin(session, name)
+        with self.installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
+            patient = grant.unseal(subject, f"{request.key}/patient", str(request.get("patient", "")))
+        result = flows.erase(self.installation, session, patient, known=subject)
+        self.requests.finish(session, name, result.name)
+        return result
 
     def show_receipt(self, request: Request, name: str) -> Response:
         """The signed receipt of an erasure, as a file."""

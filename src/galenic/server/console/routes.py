@@ -38,6 +38,7 @@ from galenic.server.console.releases import ReleasePages
 from galenic.server.console.session import Console, StepUpRequiredError
 from galenic.server.console.sign_in import SignIn
 from galenic.server.console.sign_off import SignOffForms
+from galenic.server.console.staff_systems import StaffSystemPages
 from galenic.server.console.synthesis import SynthesisPages
 from galenic.server.console.users import UserPages
 
@@ -65,6 +66,7 @@ PAGES: tuple[Callable[[Console], Pages], ...] = (
     PatientPages,
     EmergencyPages,
     CarePages,
+    StaffSystemPages,
     DatasetPages,
     SynthesisPages,
     JobPages,

@@ -1,0 +1,90 @@
+"""Care relations follow the resources of a repository: each new version that is indexed, and all of them at a scan."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from galenic import store
+from galenic.custody.fhir.care_teams import CARE_TYPES, StaffDirectory, relations_of, report_failure, write_relations
+from galenic.custody.fhir.messages import last_updated
+from galenic.errors import GalenicError
+from galenic.schema import SearchRequest
+
+if TYPE_CHECKING:
+    from galenic.custody.fhir.repository import FhirRepository
+
+MOST_RESOURCES = 200_000  # of one type at a scan
+CHUNK, MOST_UNRESOLVED = 500, 2_000
+STAFF_TYPES = frozenset({"Practitioner", "PractitionerRole"})
+
+
+class CareFollower:
+    """Brings care relations up to date with the resources of one repository."""
+
+    def __init__(self, repository: "FhirRepository") -> None:
+        self.repository = repository
+        self._unresolved: dict[str, int] = {}  # rows of resources of which a participant named no account
+
+    def follow(self, versions: Iterable[tuple[store.StoredDocument, bool]]) -> int:
+        """Updates the relations of new versions; returns how many changed. A failure is logged and fails no write."""
+        found = [(s, current) for s, current in versions if s.type in CARE_TYPES | STAFF_TYPES]
+        if not found:
+            return 0
+        try:
+            return self._follow(found)
+        except GalenicError as error:
+            report_failure(error)
+            return 0
+
+    def _follow(self, found: list[tuple[store.StoredDocument, bool]]) -> int:
+        installation = self.repository.installation
+        staff = StaffDirectory(installation, self._practitioner, self._count)
+        if not staff.systems and not installation.facts.of("staff-system"):
+            return 0
+        facts = []
+        if self._unresolved and any(s.type in STAFF_TYPES for s, _ in found):
+            found = [*found, *self.repository.versions_at(list(self._unresolved.values()))]
+            self._unresolved.clear()
+        for stored, current in found:
+            if stored.type in CARE_TYPES and (current or stored.about.get("deleted")):
+                updated = last_updated(stored, self.repository.imported_at)
+                given = relations_of(installation, staff, stored, self._resource(stored) if current else None, updated)
+                if current and not given and len(self._unresolved) < MOST_UNRESOLVED:
+                    self._unresolved[f"{stored.type}/{stored.id}"] = stored.row
+                facts += given
+        return write_relations(installation, facts)
+
+    def scan(self) -> int:
+        """Updates the relations of all current resources; returns how many changed."""
+        self.repository.refresh()
+        count = 0
+        for kind in sorted(CARE_TYPES):
+            rows = [h.row for h in self.repository.first_matches(SearchRequest(kind), MOST_RESOURCES)]
+            for start in range(0, len(rows), CHUNK):
+                count += self._follow(self.repository.versions_at(rows[start : start + CHUNK]))
+        return count
+
+    @staticmethod
+    def _resource(stored: store.StoredDocument) -> dict[str, Any]:
+        from galenic.records.fhir import restore_resource  # noqa: PLC0415
+
+        return {**restore_resource(stored.document, stored.about), "id": stored.id}
+
+    def _practitioner(self, name: str) -> dict[str, Any] | None:
+        """The Practitioner that a reference names, through a PractitionerRole where it names one."""
+        for _ in range(2):
+            kind, _, resource_id = name.partition("/")
+            location = self.repository.locate(name) if kind in STAFF_TYPES and resource_id else None
+            if location is None or not location.is_live:
+                return None
+            stored = next((s for s, current in self.repository.versions_at([location.row]) if current), None)
+            resource = self._resource(stored) if stored is not None else {}
+            if kind == "Practitioner":
+                return resource
+            name = str(resource.get("practitioner", {}).get("reference", ""))
+        return None
+
+    def _count(self, system: str, value: str) -> int:
+        from galenic.records.fhir import parse_search  # noqa: PLC0415
+
+        request = parse_search("Practitioner", [("identifier", f"{system}|{value}")])
+        return len(self.repository.first_matches(request, 2))
