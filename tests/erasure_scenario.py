@@ -23,6 +23,7 @@ from galenic.custody import ImportRequest
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
 from galenic.records import fhir
+from galenic.schema import ErasureResult
 from galenic.security import opens, require_subject, verify_receipt
 from made import made_patients
 from server_made import Fhir, a_server

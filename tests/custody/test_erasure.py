@@ -25,6 +25,7 @@ from galenic.custody import (
 from galenic.errors import KeyErasedError, VerificationError
 from galenic.installation import Installation, open_installation
 from galenic.jobs.quality import advance_quality, quality_page, stored_quality
+from galenic.schema import ErasureResult
 from galenic.security import require_subject, verify_receipt
 from made import made_patients
 
