@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 def clicks_to_record(folder: Path) -> int:
     """Links and buttons that a clinician presses after signing in until a record is shown. A care relation comes from the console's form."""
-    from hospital_made import a_hospital
+    from hospital_made import a_hospital  # noqa: PLC0415  # its tests stand beside the benchmarks
 
     with a_hospital(folder, patients=20) as hospital:
         text = hospital.post("ines", "/care", clinician="clara", until="2030-01-01", patients="1\n2\n3")

@@ -22,6 +22,7 @@ class CareFollower:
 
     def __init__(self, repository: "FhirRepository") -> None:
         self.repository = repository
+        self._changed = 0  # relations that were added or ended
         self._unresolved: dict[str, int] = {}  # rows of resources of which a participant named no account
 
     def follow(self, versions: Iterable[tuple[store.StoredDocument, bool]]) -> int:
@@ -51,17 +52,19 @@ class CareFollower:
                 if current and not given and len(self._unresolved) < MOST_UNRESOLVED:
                     self._unresolved[f"{stored.type}/{stored.id}"] = stored.row
                 facts += given
-        return write_relations(installation, facts)
+        count = write_relations(installation, facts)
+        self._changed += count
+        return count
 
     def scan(self) -> int:
         """Updates the relations of all current resources; returns how many changed."""
-        self.repository.refresh()
-        count = 0
+        before = self._changed
+        self.repository.refresh()  # follows what was imported meanwhile
         for kind in sorted(CARE_TYPES):
             rows = [h.row for h in self.repository.first_matches(SearchRequest(kind), MOST_RESOURCES)]
             for start in range(0, len(rows), CHUNK):
-                count += self._follow(self.repository.versions_at(rows[start : start + CHUNK]))
-        return count
+                self._follow(self.repository.versions_at(rows[start : start + CHUNK]))
+        return self._changed - before
 
     @staticmethod
     def _resource(stored: store.StoredDocument) -> dict[str, Any]:
