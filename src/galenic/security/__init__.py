@@ -9,8 +9,8 @@ from galenic.security.audited_budgets import AuditedBudgets
 from galenic.security.cedar import from_cedar, to_cedar
 from galenic.security.client_networks import limits_of, networks_of, source_of
 from galenic.security.credentials import Credentials, Passkey
-from galenic.security.event_labels import event_label, event_labels
 from galenic.security.erasure_requests import ErasureRequest, ErasureRequests
+from galenic.security.event_labels import event_label, event_labels
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.fhir_audit_event import to_audit_event
 from galenic.security.gate import Gate
