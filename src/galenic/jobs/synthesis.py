@@ -100,8 +100,8 @@ def submit_synthesis(installation: Installation, session: Session, parameters: S
     dataset = _table(installation, session, name)
     if parameters.target and parameters.target not in target_columns(dataset):
         if parameters.target in store.kinds_of(dataset):
-            raise OptionError("the column to predict is an identifier. Choose another column, or none.")
-        raise UnknownNameError("there is no such column to predict in this data set. Choose one of its columns, or none.")
+            raise OptionError("the target column is an identifier. Choose another column, or none.")
+        raise UnknownNameError("the target column does not exist in this data set. Choose one of its columns, or none.")
     if not 0.01 <= parameters.epsilon <= 10:
         raise OptionError("epsilon must be from 0.01 (strong privacy, little is learned) to 10 (weak privacy).")
     decision = installation.gate.decide(session, "train", store.resource(name), PURPOSE)
