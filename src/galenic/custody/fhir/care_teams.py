@@ -43,7 +43,7 @@ def participations(resource: dict[str, Any]) -> list[Participation]:
         return []
     whole = resource.get("period", {})
     if kind == "EpisodeOfCare":
-        parts = [(resource.get("careManager"), {})]
+        parts: list[tuple[Any, dict[str, Any]]] = [(resource.get("careManager"), {})]
     else:
         name = "member" if kind == "CareTeam" else "individual"
         parts = [(p.get(name), p.get("period", {})) for p in resource.get("participant", ())]
@@ -112,7 +112,7 @@ class StaffDirectory:
         listed = [reference["identifier"]] if isinstance(reference.get("identifier"), dict) else []
         name = str(reference.get("reference", ""))
         if name.startswith("#"):
-            inside = next((c for c in resource.get("contained", ()) if c.get("id") == name[1:]), {})
+            inside: dict[str, Any] = next((c for c in resource.get("contained", ()) if c.get("id") == name[1:]), {})
             target = inside if inside.get("resourceType") == "Practitioner" else None
         else:
             target = self._lookup(name)
