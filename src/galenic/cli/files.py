@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from galenic import store
@@ -63,7 +63,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def require_columns(table: str, known: Sequence[str], named: dict[str, Iterable[str | None]]) -> None:
+def require_columns(table: str, known: Sequence[str], named: Mapping[str, Iterable[str | None]]) -> None:
     """DescriptionError if an option names a column that a table does not have. named: columns by option."""
     for option, columns in named.items():
         absent = [column for column in columns if column is not None and column not in known]
