@@ -1,26 +1,46 @@
 """Care relations follow the resources of a repository: each new version that is indexed, and all of them at a scan."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from galenic import store
 from galenic.custody.fhir.care_teams import CARE_TYPES, StaffDirectory, relations_of, report_failure, write_relations
 from galenic.custody.fhir.messages import last_updated
 from galenic.errors import GalenicError
-from galenic.schema import SearchRequest
-
-if TYPE_CHECKING:
-    from galenic.custody.fhir.repository import FhirRepository
+from galenic.installation import Installation
+from galenic.schema import SearchHit, SearchRequest
 
 MOST_RESOURCES = 200_000  # of one type at a scan
 CHUNK, MOST_UNRESOLVED = 500, 2_000
 STAFF_TYPES = frozenset({"Practitioner", "PractitionerRole"})
 
 
+class IndexedResources(Protocol):
+    """Resources of one data set and their index: the part of the FHIR repository that care relations are read from."""
+
+    installation: Installation
+
+    @property
+    def imported_at(self) -> str:
+        """Time at which the data set was created."""
+
+    def versions_at(self, rows: list[int]) -> list[tuple[store.StoredDocument, bool]]:
+        """Versions by row, each with whether it is current."""
+
+    def locate(self, name: str) -> store.ResourceLocation | None:
+        """Location of the newest version of a resource; None if there is none."""
+
+    def refresh(self) -> None:
+        """Updates the index."""
+
+    def first_matches(self, request: SearchRequest, limit: int) -> list[SearchHit]:
+        """First matches of a search."""
+
+
 class CareFollower:
     """Brings care relations up to date with the resources of one repository."""
 
-    def __init__(self, repository: "FhirRepository") -> None:
+    def __init__(self, repository: IndexedResources) -> None:
         self.repository = repository
         self._changed = 0  # relations that were added or ended
         self._unresolved: dict[str, int] = {}  # rows of resources of which a participant named no account
