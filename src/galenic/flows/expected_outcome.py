@@ -16,7 +16,7 @@ INSPECTED_ROWS = 10_000  # by which values of columns are counted
 def expect_outcome(source: Source, request: SynthesisRequest) -> ExpectedOutcome | None:
     """The expected outcome of a private synthesis; None without privacy, or where the policy does not limit distances."""
     limits = {r.finding: r.at_most for r in load_policy(request.policy).rules if r.finding in LIMITED and r.at_most is not None}
-    if not request.private or not limits:
+    if not request.private or not limits or request.cap < 1:  # the run itself refuses such a cap
         return None
     described = describe_table(source, request.column_options, private=True)
     deidentify_columns(source, described.columns, undeclared=described.undeclared)  # refuses identifiers before anything else

@@ -126,7 +126,10 @@ def _from_strings(text: pa.ChunkedArray, column: Column, offset: int) -> pa.Chun
     expected = "a number" if column.kind == "numeric" else "an integer"
     floats = parse_numbers(text, column.format)
     if column.kind == "integer":
-        floats = _where(pc.equal(floats, pc.round(floats)), floats)
+        written = pc.or_(
+            matches(text, INTEGER), pc.invert(matches(text, NUMBER))
+        )  # 1e5 is no whole number as people write them
+        floats = _where(pc.and_(written, pc.equal(floats, pc.round(floats))), floats)
         floats = _where(pc.less_equal(pc.abs(floats), LARGEST["integer"]), floats)
     bad = _first_bad(pc.is_valid(floats), text) if column.strays == "refuse" else None
     if bad is not None:

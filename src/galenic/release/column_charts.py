@@ -161,7 +161,7 @@ def _histogram(values: Sequence[Floats], column: Column, mark: str, title: str, 
     parts += [line([(left, 8 + tall), (WIDTH - 10, 8 + tall)], "currentColor")]
     parts += [text(left - 4, 16, _percent(most), anchor="end"), text(left - 4, 8 + tall, "0%", anchor="end")]
     parts += _ticks(edges, x, column, 8 + tall + 16)
-    gone = [float(np.isnan(v).mean()) for v in values]
+    gone = [float(np.isnan(v).mean()) if v.size else 0.0 for v in values]
     height = 8 + tall + bottom
     if any(gone):
         height += 18
