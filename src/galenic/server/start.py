@@ -23,7 +23,7 @@ from galenic.server.listeners import Listener, Pairs
 from galenic.server.proxies import TrustedProxies
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
-ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # compared with, not listened on
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # nosec B104  # compared with, not listened on
 
 
 @dataclass(frozen=True)
