@@ -25,6 +25,7 @@ from galenic.privacy import DEFAULT_POPULATION, ColumnOptions, DescriptionLike
 from galenic.records import FrameLike, as_source, read
 from galenic.release import check_release
 from galenic.schema import Progress, Report, from_json, no_progress, to_json
+from galenic.store import folder_aside
 
 __all__ = ["EvaluationRequest", "InputWarning", "Synthesizer", "evaluate", "open", "read", "verify"]
 
@@ -195,21 +196,26 @@ class Synthesizer:
         self._require_fit()
         return self._report
 
-    def save(self, folder: str | Path) -> None:
-        """Writes the fitted synthesizer to a folder that does not exist yet: JSON and arrays, no pickle. Without privacy (epsilon=None)
-        the model may hold values of patients; handle the folder like patient data."""
+    def save(self, folder: str | Path, *, internal: bool = False) -> None:
+        """Writes the fitted synthesizer to a folder that does not exist yet: JSON and arrays, no pickle.
+
+        Under differential privacy the folder holds the model, the public findings, the types of the columns, and whether the policy
+        accepts the rows (this one bit and the types are not covered by ε). internal: also the findings, advice and notices that were
+        computed from real rows; handle such a folder like patient data. Do so as well with a folder of a fit without privacy
+        (epsilon=None), which always holds them.
+        """
         self._require_fit()
-        place = Path(folder)
-        if place.exists():
-            raise StateError(f"{place} already exists. Name a new folder.")
         if isinstance(self.columns, tuple):
             raise StateError("columns are given as objects, which are not saved. Write them to a TOML file and give its path.")
-        place.mkdir(parents=True)
-        self.model_.save(place / MODEL)
+        everything = internal or self.epsilon is None
+        report = self._report if everything else self._report.only("public")
+        words = {"advice": self.advice_ if everything else (), "notices": self.notices_ if everything else ()}
         params = {k: str(v) if isinstance(v, Path) else v for k, v in self.get_params().items() if k != "progress"}
-        state = {"accepted": self.accepted_, "rows": self._rows, "advice": self.advice_, "notices": self.notices_}
-        saved = {"params": params, **state, "report": to_json(self._report), "frame": self._frame.to_json()}
-        (place / FILE).write_text(json.dumps(saved, indent=1), encoding="utf-8")
+        state = {"accepted": self.accepted_, "rows": self._rows, **words, "frame": self._frame.to_json()}
+        with folder_aside(Path(folder)) as aside:
+            self.model_.save(aside / MODEL)
+            text = json.dumps({"params": params, **state, "report": to_json(report)}, indent=1)
+            (aside / FILE).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path) -> "Synthesizer":
