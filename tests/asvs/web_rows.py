@@ -29,7 +29,7 @@ from asvs_made import (
 )
 from galenic.custody import server_session
 from galenic.errors import AccessDeniedError, ConfigurationError, RecordError
-from galenic.records import reader
+from galenic.records import source
 from galenic.records.exchange import client as exchange
 from galenic.security import Fact
 from galenic.server import acceptor, app, connections, http_protocol, request_bodies, request_limits, start
@@ -661,7 +661,7 @@ def what_may_be_sent_is_documented(place: Place) -> None:
     documented(place, "table that is brought in (.csv or .parquet), bytes", app.LARGEST_TABLE)
     documented(place, "rows of a table that is brought in", datasets.MOST_ROWS)
     documented(place, "bytes of a table that is brought in, in memory", datasets.MOST_BYTES)
-    documented(place, "columns of a table", reader.MOST_COLUMNS)
+    documented(place, "columns of a table", source.MOST_COLUMNS)
 
 
 @check("V2.1.3", plant=patched(app, "LARGEST_FORM", 7))
