@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from galenic.errors import GalenicError
+from galenic.custody import withdraw_role
+from galenic.errors import GalenicError, StoreError, VerificationError
 from galenic.security import require_subject, verify_receipt
+from galenic.store import only_erasure
 from hospital_made import Hospital, a_hospital
 
 
@@ -130,6 +132,72 @@ def test_an_erasure_takes_two_people_and_gives_a_receipt(hospital: Hospital) -> 
     assert json.loads(receipt)
 
 
+def approved_erasure(hospital: Hospital, patient: str, officer: str = "sofia") -> str:
+    name = request_erasure(hospital, patient)
+    assert "is approved" in hospital.post(officer, f"/erasure/{name}/decide", verb="approve")
+    return name
+
+
+def interrupt(hospital: Hospital, name: str) -> None:
+    """Ends an erasure after the key is destroyed, before its receipt is signed."""
+
+    def stop(*_: object) -> str:
+        raise StoreError("the power failed.")
+
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("galenic.flows.erasure.sign_receipt", stop)
+        assert "the power failed" in hospital.post("paul", f"/erasure/{name}/erase")
+
+
+def test_an_interrupted_and_repeated_erasure_signs_a_receipt_about_the_patient(hospital: Hospital) -> None:
+    """H3: the repeated erasure signed a receipt about an empty identifier, and the salt was lost with its page."""
+    name = approved_erasure(hospital, "7")
+    interrupt(hospital, name)
+    assert "has erased rows" in hospital.post("paul", f"/erasure/{name}/decide", verb="reject")
+    assert "The patient is erased" in hospital.post("paul", f"/erasure/{name}/erase")
+    salt = re.search(r"Salt of the receipt:</strong> <code>(\w+)</code>", hospital.post("paul", f"/erasure/{name}/salt"))
+    assert salt
+    assert salt[1] not in str(hospital.site.installation.erasure_requests.get(name)), "kept sealed"
+    receipt = hospital.browsers["paul"].web.get(f"/erasure/{name}/receipt").text
+    facts = verify_receipt(receipt, hospital.site.installation.keys.gate().public)
+    require_subject(facts, "7", salt[1])
+    with pytest.raises(VerificationError):
+        require_subject(facts, "", salt[1])
+
+
+def test_an_interrupted_erasure_whose_approver_left_is_taken_over_and_finished_by_another_pair(hospital: Hospital) -> None:
+    """H4: it could neither be rejected nor be finished."""
+    people = hospital.site.installation.people
+    people.grant("nina", "nina@clinic.example", "privacy-officer", by="sofia", approved="otto")
+    name = approved_erasure(hospital, "6", officer="nina")
+    interrupt(hospital, name)
+    withdraw_role(hospital.site.installation, "nina", "privacy-officer")
+    assert "no longer holds the role" in hospital.post("paul", f"/erasure/{name}/erase")
+    assert "is yours now" in hospital.post("paul", f"/erasure/{name}/decide", verb="take-over")
+    assert "second person has to approve" in hospital.post("paul", f"/erasure/{name}/erase")
+    assert "takes two people" in hospital.post("paul", f"/erasure/{name}/decide", verb="approve")
+    assert "is approved" in hospital.post("sofia", f"/erasure/{name}/decide", verb="approve")
+    assert "The patient is erased" in hospital.post("paul", f"/erasure/{name}/erase")
+
+
+def test_an_erasure_that_began_and_erased_nothing_can_be_rejected(hospital: Hospital) -> None:
+    installation = hospital.site.installation
+    name = approved_erasure(hospital, "5")
+
+    def stop(*_: object) -> str:
+        raise StoreError("the power failed.")
+
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("galenic.store.forget", stop)
+        assert "the power failed" in hospital.post("paul", f"/erasure/{name}/erase")
+    assert installation.erasure_requests.get(name).state == "running"
+    with only_erasure(installation.db, installation.home):
+        for place, verb in (("erase", ""), ("decide", "reject"), ("decide", "take-over")):
+            assert "an erasure is running" in hospital.post("paul", f"/erasure/{name}/{place}", verb=verb)
+    assert "is rejected" in hospital.post("paul", f"/erasure/{name}/decide", verb="reject")
+    assert "Consents" in hospital.post("paul", "/consent", patient="5")
+
+
 def test_a_rejected_erasure_erases_nothing(hospital: Hospital) -> None:
     name = request_erasure(hospital, "9")
     assert "Nothing is erased" in hospital.post("sofia", f"/erasure/{name}/decide", verb="reject")
@@ -145,7 +213,7 @@ def test_one_person_with_two_accounts_never_holds_request_and_approval(hospital:
     name = request_erasure(hospital, "10")
     request = installation.erasure_requests.get(name).request
     forged = replace(request, key=f"{name}/approval", state="approved", who="paul-again")
-    with pytest.raises(GalenicError, match="another erasure holds this id"):
+    with pytest.raises(GalenicError, match="another erasure has this id"):
         installation.facts.put(forged)
     assert installation.erasure_requests.get(name).state == "requested"
     hospital.post("paul", f"/erasure/{name}/decide", verb="reject")

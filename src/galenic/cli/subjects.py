@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from galenic import custody, flows
+from galenic import custody, flows, store
 from galenic.cli import show
 from galenic.cli.files import read_text, require_writable, reserved, write_text
 from galenic.cli.options import Json, Key, PatientId, Second, Yes
@@ -53,7 +53,7 @@ def erase(
     session = installation.sign_in(key, second)
     if not yes and not as_json and sys.stdin.isatty():
         _confirm_erasure(custody.preview_erasure(installation, session, patient))
-    with reserved(receipt), show.progress(as_json) as progress:
+    with reserved(receipt), show.progress(as_json) as progress, store.only_erasure(installation.db, installation.home):
         erased = flows.erase(installation, session, patient, progress)
     lost = None if receipt is None else _write_receipt(receipt, erased)
     if as_json:

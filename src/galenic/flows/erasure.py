@@ -1,6 +1,5 @@
 """Erasure of a patient everywhere (GDPR article 17): rows, derived copies, models, keys and backups, with a signed receipt."""
 
-import secrets
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,19 +9,21 @@ from galenic import custody, release, store
 from galenic.custody import fhir
 from galenic.installation import Installation
 from galenic.schema import ErasureResult, Progress, no_progress
-from galenic.security import Session, sign_receipt, subject_digest
+from galenic.security import ReceiptSubject, Session, receipt_subject, sign_receipt
 
 FORGET = (custody.forget, release.forget, fhir.forget)  # one function of each package with state about patients
 
 
 def erase(
-    installation: Installation, session: Session, patient: str, progress: Progress = no_progress, *, known: int | None = None
+    installation: Installation, session: Session, patient: str | ReceiptSubject, progress: Progress = no_progress
 ) -> ErasureResult:
     """Erases a patient and signs the receipt; interrupted, it is repeated. Copies outside are listed, not reached.
 
-    known: subject id of the patient, where it was looked up before."""
+    patient: the identifier, or the patient as looked up before anything was erased."""
     started = time.perf_counter()
-    subject = custody.find_patient(installation, session, patient) if known is None else known
+    if isinstance(patient, str):
+        patient = receipt_subject(custody.find_patient(installation, session, patient), patient)
+    subject = patient.number
     with installation.gate.open(session, "erase", f"subject/{subject}", "erasure-request") as grant:
         erased_at = datetime.now(UTC).isoformat(timespec="seconds")
         store.move_on(installation.db, "erasures")  # ends running training and exports
@@ -40,8 +41,8 @@ def erase(
         progress("backups", 0.7)
         backups = custody.forget_in_backups(installation, subject, session.tenant)
         emptied = installation.db.shrink()
-        name, salt = f"erasure-{grant.decision}", secrets.token_hex(16)
-        facts: dict[str, Any] = {"receipt": name, "subject": subject_digest(patient, salt), "erased_at": erased_at}
+        name = f"erasure-{grant.decision}"
+        facts: dict[str, Any] = {"receipt": name, "subject": patient.digest, "erased_at": erased_at}
         left = store.rows_left(installation.db, subject, session.tenant)
         facts |= {"decision": grant.decision, "rows": rows, "rows_left": left}
         facts |= {"artefacts": [asdict(o) for o in outcomes], "outside": [o.id for o in outcomes if o.place == "outside"]}
@@ -51,4 +52,4 @@ def erase(
         store.add_receipt(installation.db, name, envelope := sign_receipt(facts, installation.keys.gate()))
     installation.audit.append("erased", name, actor=session.who, rows=rows, backups=len(backups), dead=key["destroyed"])
     store.telemetry.ERASURES.inc()
-    return ErasureResult(name, facts, envelope, salt)
+    return ErasureResult(name, facts, envelope, patient.salt)

@@ -51,7 +51,7 @@ from galenic.security.policy import (
     shipped_policy,
 )
 from galenic.security.policy_store import PolicyStore, Replay
-from galenic.security.receipt import require_subject, sign_receipt, subject_digest, verify_receipt
+from galenic.security.receipt import ReceiptSubject, receipt_subject, require_subject, sign_receipt, verify_receipt
 from galenic.security.resource_types import RESOURCE_TYPES, ResourceType
 from galenic.security.role_changes import RoleChanges
 from galenic.security.root import Escrow, RootFile, RootInToken, RootInVault, root_keeper
@@ -110,6 +110,7 @@ __all__ = [
     "PolicyStore",
     "ProvedEntry",
     "Provider",
+    "ReceiptSubject",
     "Replay",
     "ResourceType",
     "RoleChanges",
@@ -153,6 +154,7 @@ __all__ = [
     "person_of",
     "pseudonym",
     "read_policy",
+    "receipt_subject",
     "require_another_administrator",
     "require_subject",
     "roles_of",
@@ -162,7 +164,6 @@ __all__ = [
     "shipped_policy",
     "sign_receipt",
     "source_of",
-    "subject_digest",
     "subkey",
     "tell",
     "to_audit_event",

@@ -5,16 +5,20 @@ Request and approval are two facts that hold the person's id under one unique na
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from galenic.errors import AccessDeniedError, StateError
 from galenic.security.facts import Fact, FactReader, FactStore
 from galenic.security.grants import Grant, Session
 from galenic.security.people import APPROVERS
+from galenic.security.receipt import ReceiptSubject, receipt_subject
+from galenic.security.sealed_notes import open_note, seal_note
 from galenic.security.standing import are_different_people, has_stepped_up, is_active, person_of, roles_of
 
 OFFICER = "privacy-officer"
-RETRY_MINUTES = 15  # after which an erasure that was interrupted may be repeated
+ADVICE = {
+    "requested": "Reject the request, and make a new one.",
+    "running": "A privacy officer takes over the interrupted erasure, and a second person approves it again.",
+}
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class ErasureRequests:
         def plan(facts: FactReader) -> list[Fact]:
             _require(facts, by, APPROVERS)
             request = _request(facts, name, "requested")
-            if facts.one("erasure", f"{name}/approval") is not None:
+            if _approval(facts, name) is not None:
                 raise StateError("this erasure is approved already.")
             if not are_different_people(facts, request.who, by.who):
                 raise AccessDeniedError("an erasure takes two people. The person who requested it cannot approve it.")
@@ -91,31 +95,62 @@ class ErasureRequests:
         self.facts.change(plan, actor=by.who)
 
     def reject(self, by: Session, name: str) -> None:
-        """Rejects or withdraws a request."""
+        """Rejects or withdraws a request, also one that was interrupted. The caller holds the lock of erasures, and knows that nothing
+        of the patient is erased yet."""
 
         def plan(facts: FactReader) -> list[Fact]:
             _require(facts, by, APPROVERS)
-            return [replace(_request(facts, name, "requested"), state="rejected")]
+            return [replace(_request(facts, name, "requested", "running"), state="rejected")]
 
         self.facts.change(plan, actor=by.who)
 
-    def begin(self, by: Session, name: str) -> None:
-        """Marks an approved erasure as running, once; it may be repeated some minutes after an interruption."""
+    def take_over(self, by: Session, name: str) -> None:
+        """Makes a privacy officer the requester of an interrupted erasure, which then needs a new approval. The caller holds the lock
+        of erasures."""
+
+        def plan(facts: FactReader) -> list[Fact]:
+            _require(facts, by, frozenset({OFFICER}))
+            request, approval = _request(facts, name, "running"), facts.one("erasure", f"{name}/approval")
+            ended = [replace(approval, state="ended", label="")] if approval is not None else []
+            return [*ended, replace(request, state="requested", who=by.who, label=person_of(facts, by.who))]
+
+        self.facts.change(plan, actor=by.who)
+
+    def subject_of(self, grant: Grant, name: str) -> ReceiptSubject:
+        """The patient of a request for its receipt: as kept when the erasure began first, or from the identifier before that."""
+        request = self.get(name).request
+        if request.subject is None:
+            raise StateError("this erasure request names no patient. Make a new one.")
+        if request.get("salt"):
+            return ReceiptSubject(request.subject, str(request.get("digest")), self._salt(request))
+        patient = grant.unseal(request.subject, f"{request.key}/patient", str(request.get("patient", "")))
+        return receipt_subject(request.subject, patient)
+
+    def salt(self, name: str) -> str:
+        """The salt of the receipt of an erased patient; empty before, and for receipts of earlier versions."""
+        found = self.get(name)
+        return self._salt(found.request) if found.state == "erased" and found.request.get("salt") else ""
+
+    def _salt(self, request: Fact) -> str:
+        return open_note(self.facts.note_key(), f"{request.key}/salt", str(request.get("salt")))
+
+    def begin(self, by: Session, name: str, subject: ReceiptSubject) -> None:
+        """Marks an approved erasure as running, or an interrupted one again. The caller holds the lock of erasures, so that none is
+        running. Digest and salt of the receipt are kept before anything is erased."""
         now = self.facts.now()
+        salt = seal_note(self.facts.note_key(), f"{name}/request/salt", subject.salt)
 
         def plan(facts: FactReader) -> list[Fact]:
             _require(facts, by, frozenset({OFFICER}))
             request = _request(facts, name, "requested", "running")
-            approval = facts.one("erasure", f"{name}/approval")
+            approval = _approval(facts, name)
             if approval is None or not are_different_people(facts, request.who, approval.who):
                 raise StateError("a second person has to approve this erasure first.")
             for account, roles in ((request.who, frozenset({OFFICER})), (approval.who, APPROVERS)):
                 if not roles & roles_of(facts, account) or not is_active(facts, account):
-                    raise StateError(f"{account} no longer holds the role for this. Reject the request, and make a new one.")
-            if request.state == "running" and _minutes_since(str(request.get("began", now)), now) < RETRY_MINUTES:
-                raise StateError(f"this erasure is running. If it was interrupted, repeat it after {RETRY_MINUTES} minutes.")
-            body = tuple(sorted({**dict(request.body), "began": now}.items()))
-            return [replace(request, state="running", body=body)]
+                    raise StateError(f"{account} no longer holds the role for this. {ADVICE[request.state]}")
+            kept = {"digest": subject.digest, "salt": salt, "began": now, **dict(request.body)}
+            return [replace(request, state="running", body=tuple(sorted(kept.items())))]
 
         self.facts.change(plan, actor=by.who)
 
@@ -132,12 +167,16 @@ class ErasureRequests:
 
 def _joined(name: str, parts: dict[str, Fact]) -> ErasureRequest:
     request, approval = parts["request"], parts.get("approval")
+    if approval is not None and approval.state != "approved":
+        approval = None
     state = "approved" if request.state == "requested" and approval is not None else request.state
     return ErasureRequest(name, state, request, approval)
 
 
-def _minutes_since(then: str, now: str) -> float:
-    return (datetime.fromisoformat(now) - datetime.fromisoformat(then)) / timedelta(minutes=1)
+def _approval(facts: FactReader, name: str) -> Fact | None:
+    """The approval of a request that is in force, or None."""
+    fact = facts.one("erasure", f"{name}/approval")
+    return fact if fact is not None and fact.state == "approved" else None
 
 
 def _request(facts: FactReader, name: str, *states: str) -> Fact:

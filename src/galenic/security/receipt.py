@@ -3,6 +3,8 @@
 import base64
 import hmac
 import json
+import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -13,6 +15,21 @@ from galenic.security.audit import canonical
 from galenic.security.keys import Key
 
 TYPE = "application/vnd.galenic.erasure+json"
+
+
+@dataclass(frozen=True)
+class ReceiptSubject:
+    """Patient of a receipt. number: subject id; digest: how the receipt names the patient; salt: with the identifier, proves that."""
+
+    number: int
+    digest: str
+    salt: str
+
+
+def receipt_subject(number: int, identifier: str) -> ReceiptSubject:
+    """The patient of a receipt, with a new salt. Made before anything is erased: the identifier is unknown afterwards."""
+    salt = secrets.token_hex(16)
+    return ReceiptSubject(number, subject_digest(identifier, salt) if identifier else "", salt)
 
 
 def _pae(payload: bytes) -> bytes:

@@ -114,7 +114,7 @@ from galenic.store.rows import (
     reserve,
     settle,
 )
-from galenic.store.server_lock import lock_holder, only_server, only_worker
+from galenic.store.server_lock import lock_holder, only_erasure, only_server, only_worker
 from galenic.store.sign_in_rows import AttemptCounter, count_attempt, failures, forgive, take_back_attempt, use_once
 from galenic.store.sign_off_rows import add_sign_off, outcome_of, register_release, set_outcome, sign_offs_of
 from galenic.store.subjects import assign_subjects, find_subject, forget, list_tombstones, rows_left
@@ -222,6 +222,7 @@ __all__ = [
     "next_build",
     "next_row",
     "now_micros",
+    "only_erasure",
     "only_server",
     "only_worker",
     "outcome_of",

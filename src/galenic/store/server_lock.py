@@ -1,4 +1,4 @@
-"""Rights to serve an installation and to perform its jobs, for one process at a time. The locks end with the process, however
+"""Rights to serve an installation, to perform its jobs and to erase a patient, for one at a time. The locks end with the process, however
 it ends."""
 
 import contextlib
@@ -13,13 +13,14 @@ from galenic.errors import StateError, StoreError
 from galenic.store.advisory_lock import AdvisoryLock
 from galenic.store.database import Database
 
-ADVISORY = {"server": 7214532, "worker": 7214533}  # PostgreSQL's locks; 7214531 is that of migrations
+ADVISORY = {"server": 7214532, "worker": 7214533, "erasure": 7214534}  # PostgreSQL's locks; 7214531 is that of migrations
 POLL = 0.1  # s between two tries
 ADVICE = {
     "server": "this installation is already being served: {}. Two servers would not see each other's writes at once. Stop the other "
     "one first. Commands and imports can run at the same time.",
     "worker": "the jobs of this installation are already being performed: {}. Two processes would perform a job twice. Submit jobs to "
     "that process (in the console, or over HTTP), or stop it first.",
+    "erasure": "an erasure is running in this installation: {}. Wait until it ends, then try again.",
 }
 
 
@@ -34,6 +35,13 @@ def only_server(db: Database, home: Path, address: str) -> Iterator[None]:
 def only_worker(db: Database, home: Path, wait: float = 0.0) -> Iterator[None]:
     """Context with the right to perform jobs. Raise StateError if another process still has it after a number of seconds."""
     with _only(db, home, "worker", "performs jobs", wait):
+        yield
+
+
+@contextlib.contextmanager
+def only_erasure(db: Database, home: Path) -> Iterator[None]:
+    """Context with the right to erase a patient. Raise StateError while another erasure is running; an interrupted one holds no right."""
+    with _only(db, home, "erasure", "erases a patient", 0.0):
         yield
 
 
@@ -68,7 +76,8 @@ def _only(db: Database, home: Path, right: str, about: str, wait: float) -> Iter
                 if time.monotonic() > until:
                     _refuse(right, "another process holds the lock of the database")
                 time.sleep(POLL)
-            stack.enter_context(lock.watched())
+            if right != "erasure":  # a lost lock ends a process; an erasure can be repeated, and its end is recorded once
+                stack.enter_context(lock.watched())
         yield
 
 

@@ -1,5 +1,6 @@
 """Pages of erasure (GDPR article 17): preview, request, approval by a second person, erasure, and its receipt."""
 
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -38,6 +39,7 @@ class ErasurePages:
                 ("POST", "/erasure/{name}/decide", self.decide),
                 ("POST", "/erasure/{name}/erase", self.erase),
                 ("GET", "/erasure/{name}/receipt", self.show_receipt),
+                ("POST", "/erasure/{name}/salt", self.show_salt),
             ]
         )
 
@@ -46,10 +48,12 @@ class ErasurePages:
         user = self.console.require_user(request, *OFFICERS)
         return self._render(request, user, read_message(message), page)
 
-    def _render(self, request: Request, user: CurrentUser, message: Message | None, page: int = 1) -> Response:
+    def _render(
+        self, request: Request, user: CurrentUser, message: Message | None, page: int = 1, *, salt: str = ""
+    ) -> Response:
         shown, more = page_of(self.requests.all(), page)
         return self.console.render(
-            request, "erasure.html", message=message, user=user, requests=shown, page=page, more=more, salt=""
+            request, "erasure.html", message=message, user=user, requests=shown, page=page, more=more, salt=salt
         )
 
     def preview(self, request: Request, csrf: Text, patient: Text) -> Response:
@@ -92,43 +96,65 @@ class ErasurePages:
         return redirect_to("/erasure", f"Erasure {name} is requested. A second person has to approve it.")
 
     def decide(self, request: Request, csrf: Text, name: str, verb: Text) -> Response:
-        """Approves an erasure as the second person, or rejects it."""
+        """Approves an erasure as the second person, rejects it, or takes over an interrupted one."""
         user = self.console.require_form(request, csrf, *OFFICERS)
         self.console.require_step_up(user, "/erasure")
-        approved = verb == "approve"
         try:
-            (self.requests.approve if approved else self.requests.reject)(user.session, name)
+            done = self._decide(user, name, verb)
         except GalenicError as error:
             return self._render(request, user, Message.of_error(error))
-        done = "is approved. A privacy officer can now erase the patient." if approved else "is rejected. Nothing is erased."
         return redirect_to("/erasure", f"Erasure {name} {done}")
 
+    def _decide(self, user: CurrentUser, name: str, verb: str) -> str:
+        """Applies a decision; returns the end of the message."""
+        if verb == "approve":
+            self.requests.approve(user.session, name)
+            return "is approved. A privacy officer can now erase the patient."
+        with self._lock():
+            if verb == "take-over":
+                self.requests.take_over(user.session, name)
+                return "is yours now. A second person has to approve it again."
+            subject = self.requests.get(name).request.subject
+            if subject is not None and not store.rows_left(self.installation.db, subject, user.session.tenant)["subjects"]:
+                raise StateError("this erasure was decided already, or has erased rows and cannot be rejected. Finish it.")
+            self.requests.reject(user.session, name)
+        return "is rejected. Nothing is erased."
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return store.only_erasure(self.installation.db, self.installation.home)
+
     def erase(self, request: Request, csrf: Text, name: str) -> Response:
-        """Erases the patient of an approved request; shows the salt of the receipt once."""
+        """Erases the patient of an approved request; shows the salt of the receipt."""
         user = self.console.require_form(request, csrf, OFFICER)
         self.console.require_step_up(user, "/erasure")
         try:
             erased = self._erase(user, name)
         except GalenicError as error:
             return self._render(request, user, Message.of_error(error))
-        shown, more = page_of(self.requests.all(), 1)
         message = Message(f"The patient is erased: {erased.facts['rows']:,} rows, and the key. Download the receipt now.")
-        return self.console.render(
-            request, "erasure.html", message=message, user=user, requests=shown, page=1, more=more, salt=erased.salt
-        )
+        return self._render(request, user, message, salt=erased.salt)
 
     def _erase(self, user: CurrentUser, name: str) -> ErasureResult:
         """Erases the patient of an approved request, once, and records the receipt with it."""
-        request, session = self.requests.get(name).request, user.session
-        subject = request.subject
-        if subject is None:
-            raise StateError("this erasure request names no patient. Make a new one.")
-        self.requests.begin(session, name)
-        with self.installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
-            patient = grant.unseal(subject, f"{request.key}/patient", str(request.get("patient", "")))
-        result = flows.erase(self.installation, session, patient, known=subject)
-        self.requests.finish(session, name, result.name)
+        session, place = user.session, f"subject/{self.requests.get(name).request.subject}"
+        with self._lock():
+            with self.installation.gate.open(session, "access", place, "subject-access") as grant:
+                subject = self.requests.subject_of(grant, name)
+            self.requests.begin(session, name, subject)
+            result = flows.erase(self.installation, session, subject)
+            self.requests.finish(session, name, result.name)
         return result
+
+    def show_salt(self, request: Request, csrf: Text, name: str) -> Response:
+        """The salt of a receipt, again: for a patient who did not get it."""
+        user = self.console.require_form(request, csrf, OFFICER)
+        self.console.require_step_up(user, "/erasure")
+        try:
+            salt = self.requests.salt(name)
+        except GalenicError as error:
+            return self._render(request, user, Message.of_error(error))
+        self.installation.audit.append("erasure.salt", name, actor=user.account.name)
+        return self._render(request, user, None, salt=salt)
 
     def show_receipt(self, request: Request, name: str) -> Response:
         """The signed receipt of an erasure, as a file."""
