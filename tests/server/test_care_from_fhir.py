@@ -8,6 +8,7 @@ import pytest
 
 from galenic.custody import fhir
 from galenic.custody.fhir.care_teams import participations
+from galenic.store import StoredDocument
 from hospital_made import Hospital, a_hospital
 from people_made import confirmed
 from systems_made import add_client, issue_token
@@ -83,6 +84,23 @@ def test_a_care_team_opens_the_record_and_its_end_closes_it(hospital: Hospital, 
     assert HIDDEN in hospital.get("clara", "/patients/1"), "the team is another patient's now"
     ehr.put({"resourceType": "CareTeam", "id": "t1", "status": "inactive", "subject": {"reference": "Patient/2"}})
     assert HIDDEN in hospital.get("clara", "/patients/2")
+
+
+def test_a_period_to_the_end_of_time_is_open_and_stops_nothing(hospital: Hospital, ehr: Ehr) -> None:
+    for end in ("9999-12-31", "9999", "9999-12-31T23:59:59-05:00"):
+        ehr.team("far", "11", clara(), period={"start": "2020-01-01", "end": end})
+        assert SEEN in hospital.get("clara", "/patients/11"), end
+    ehr.team("far", "11", clara(), period={"start": "0001-01-01T00:00:00+14:00"})
+    assert HIDDEN in hospital.get("clara", "/patients/11"), "a start that cannot be read grants nothing"
+
+
+def test_one_malformed_resource_does_not_stop_the_others(hospital: Hospital, ehr: Ehr) -> None:
+    repository = hospital.site.console.repository
+    team = {"resourceType": "CareTeam", "status": "active", "participant": [{"member": clara()}], "period": "x"}
+    stored = [StoredDocument(1, 1, 1, "CareTeam", n, "", {}, json.dumps({**team, "id": n})) for n in ("a", "b")]
+    before = repository.care.failed
+    repository.care.follow([(s, True) for s in stored])
+    assert repository.care.failed == before + 2, "each is reported on its own"
 
 
 def test_an_encounter_and_an_episode_open_the_record(hospital: Hospital, ehr: Ehr) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from galenic import store
-from galenic.custody.fhir.care_teams import CARE_TYPES, StaffDirectory, relations_of, report_failure, write_relations
+from galenic.custody.fhir.care_teams import CARE_TYPES, FAILURES, StaffDirectory, relations_of, report_failure, write_relations
 from galenic.custody.fhir.messages import last_updated
-from galenic.errors import GalenicError
 from galenic.installation import Installation
 from galenic.schema import SearchHit, SearchRequest
+from galenic.security import Fact
 
 MOST_RESOURCES = 200_000  # of one type at a scan
 CHUNK, MOST_UNRESOLVED = 500, 2_000
@@ -43,6 +43,7 @@ class CareFollower:
     def __init__(self, repository: IndexedResources) -> None:
         self.repository = repository
         self._changed = 0  # relations that were added or ended
+        self.failed = 0  # failures since the start: of a resource, or of a whole chunk
         self._unresolved: dict[str, int] = {}  # rows of resources of which a participant named no account
 
     def follow(self, versions: Iterable[tuple[store.StoredDocument, bool]]) -> int:
@@ -52,9 +53,13 @@ class CareFollower:
             return 0
         try:
             return self._follow(found)
-        except GalenicError as error:
-            report_failure(error)
+        except FAILURES as error:
+            self._fail(error)
             return 0
+
+    def _fail(self, error: Exception) -> None:
+        self.failed += 1
+        report_failure(error)
 
     def _follow(self, found: list[tuple[store.StoredDocument, bool]]) -> int:
         installation = self.repository.installation
@@ -67,14 +72,22 @@ class CareFollower:
             self._unresolved.clear()
         for stored, current in found:
             if stored.type in CARE_TYPES and (current or stored.about.get("deleted")):
-                updated = last_updated(stored, self.repository.imported_at)
-                given = relations_of(installation, staff, stored, self._resource(stored) if current else None, updated)
+                try:
+                    given = self._relations(staff, stored, current)
+                except FAILURES as error:
+                    self._fail(error)
+                    continue
                 if current and not given and len(self._unresolved) < MOST_UNRESOLVED:
                     self._unresolved[f"{stored.type}/{stored.id}"] = stored.row
                 facts += given
         count = write_relations(installation, facts)
         self._changed += count
         return count
+
+    def _relations(self, staff: StaffDirectory, stored: store.StoredDocument, current: bool) -> list[Fact]:
+        updated = last_updated(stored, self.repository.imported_at)
+        resource = self._resource(stored) if current else None
+        return relations_of(self.repository.installation, staff, stored, resource, updated)
 
     def scan(self) -> int:
         """Updates the relations of all current resources; returns how many changed."""
@@ -83,7 +96,7 @@ class CareFollower:
         for kind in sorted(CARE_TYPES):
             rows = [h.row for h in self.repository.first_matches(SearchRequest(kind), MOST_RESOURCES)]
             for start in range(0, len(rows), CHUNK):
-                self._follow(self.repository.versions_at(rows[start : start + CHUNK]))
+                self.follow(self.repository.versions_at(rows[start : start + CHUNK]))
         return self._changed - before
 
     @staticmethod

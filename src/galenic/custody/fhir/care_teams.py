@@ -24,6 +24,16 @@ CARE_ROLES = frozenset({"clinician", "nurse", "pharmacist"})
 IMPORTS = "integration-engineer"
 OPEN_DAYS = 365  # of a participation without an end, from the writing of the resource
 SOURCE = "FHIR"
+FAR = "9999"  # year that stands for no end
+NEVER, OVER = "9999-12-31T00:00:00+00:00", "1970-01-01T00:00:00+00:00"
+FAILURES = (
+    GalenicError,
+    ValueError,
+    OverflowError,
+    KeyError,
+    TypeError,
+    AttributeError,
+)  # of one resource, which may be malformed
 RESERVED = frozenset("|,\\$")  # characters with a meaning in a search
 
 
@@ -60,6 +70,8 @@ def _instant(text: object, *, first: bool = False) -> str:
     """A FHIR date or dateTime as ISO 8601 in UTC: the end of a partial date (first: its beginning); empty for none."""
     if not isinstance(text, str) or not text:
         return ""
+    if not first and text.startswith(FAR):
+        return ""
     try:
         if len(text) > len("2026-01-31"):
             moment = datetime.fromisoformat(text)
@@ -70,9 +82,9 @@ def _instant(text: object, *, first: bool = False) -> str:
             after = begin + timedelta(days=1 if day else 32 if month else 366)
             end = after if day else after.replace(day=1) if month else datetime(year + 1, 1, 1, tzinfo=UTC)
             moment = begin if first else end - timedelta(seconds=1)
-    except ValueError:
-        return "" if first else "1970-01-01T00:00:00+00:00"  # an end that cannot be read is over
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+        return moment.astimezone(UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):  # the second: outside the years 1 to 9999 in UTC
+        return NEVER if first else OVER  # a period that cannot be read grants nothing
 
 
 class StaffDirectory:
@@ -178,6 +190,6 @@ def record_author(installation: Installation, who: str, names: Iterable[str]) ->
             facts.change(plan, actor=who)
 
 
-def report_failure(error: GalenicError) -> None:
+def report_failure(error: Exception) -> None:
     """Logs that care relations could not be brought up to date: the write itself stands."""
     store.telemetry.log("error", "care relations were not updated", error=type(error).__name__)
