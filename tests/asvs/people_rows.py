@@ -100,11 +100,13 @@ def _agent() -> str:
 
 @check("V6.1.1", plant=patched(sign_in_limits, "STRANGERS", 10**6))
 def defences_against_guessing_are_documented(place: Place) -> None:
-    documented(place, "failures of unknown devices at one account", sign_in_limits.STRANGERS)
-    documented(place, "failures of one known device", sign_in_limits.KNOWN_DEVICE)
-    documented(place, "rows a minute on the audit log about refusals of one address", refusals.PER_ADDRESS)
-    documented(place, "seconds in which failures are counted", sign_in_limits.WINDOW)
-    documented(place, "sign-ins with a provider begun from one address in a minute", external_login.MOST_STARTS)
+    documented(place, "maximum failed attempts per account from unknown devices", sign_in_limits.STRANGERS)
+    documented(place, "maximum failed attempts per known device", sign_in_limits.KNOWN_DEVICE)
+    documented(place, "maximum audit log entries per minute for refused requests from one IP address", refusals.PER_ADDRESS)
+    documented(place, "period in which failed attempts are counted, seconds", sign_in_limits.WINDOW)
+    documented(
+        place, "maximum sign-ins started with an identity provider per IP address per minute", external_login.MOST_STARTS
+    )
 
 
 @check("V6.1.2", plant=lambda place: mock.patch.object(place, "document", place.document.replace('"galenic"', "")))
@@ -120,7 +122,7 @@ def ways_in_are_the_documented_ones(place: Place) -> None:
     places = sorted({f.stem for f, _call in calls(place, "with_session")})
     assert places == ["account", "external_login", "recovery", "sign_in"], places  # account: a step-up of a session
     for way in (
-        "password with time code",
+        "password with time-based code",
         "a new password by a link with a second factor",
         "passkey with user verification",
         "identity provider",
@@ -133,7 +135,7 @@ def ways_in_are_the_documented_ones(place: Place) -> None:
 def passwords_are_long(place: Place) -> None:
     with mock.patch.object(credentials, "STRENGTH", 0):
         assert weak(place, "vK9#tQ2!xyz")
-    documented(place, "least characters of a password", credentials.LEAST)
+    documented(place, "minimum password length, characters", credentials.LEAST)
 
 
 def changed(place: Place, browser: Any, old: str, new: str) -> int:
@@ -199,7 +201,7 @@ def passwords_are_taken_letter_by_letter(place: Place) -> None:
 @check("V6.2.9", plant=patched(credentials, "MOST", 40))
 def long_passwords_are_welcome(place: Place) -> None:
     assert not weak(place, "seven wandering otters kept lanterns lit beside the velvet harbour all night long")
-    documented(place, "most characters of a password", credentials.MOST)
+    documented(place, "maximum password length, characters", credentials.MOST)
 
 
 def _ending(_place: Place) -> Any:
@@ -285,7 +287,7 @@ def invitations_can_not_be_guessed(place: Place) -> None:
         place.kept["officer"], f"guest{next(place.numbers)}", uuid.uuid4().hex, "Guest", ("nurse",)
     )
     assert len(secret) >= 24
-    documented(place, "hours that an invitation stands", invitations.INVITED_HOURS)
+    documented(place, "validity of an invitation, hours", invitations.INVITED_HOURS)
 
 
 def _all_gone(_place: Place) -> Any:
@@ -313,7 +315,7 @@ def recovery_codes_are_long(place: Place) -> None:
     code = place.site.installation.people.credentials.new_recovery_codes("anybody")[0]
     bits = 4 * len(code.replace("-", ""))
     assert bits >= 112
-    documented(place, "bits of a recovery code", bits)
+    documented(place, "entropy of a recovery code, bits", bits)
 
 
 @check("V6.5.3", "V11.5.1", plant=planted_source("import random\nTOKEN = random.random()"))
@@ -479,17 +481,17 @@ def providers_are_not_mixed_up(place: Place) -> None:
 
 @check("V7.1.1", plant=patched(session_activity, "IDLE_SECONDS", 10**6))
 def how_long_sessions_last_is_documented(place: Place) -> None:
-    documented(place, "seconds of inactivity after which a session ends", session_activity.IDLE_SECONDS)
-    documented(place, "seconds after which a session ends whatever happens", people.SESSION_SECONDS)
-    documented(place, "seconds that a confirmation holds", people.STEP_UP_SECONDS)
+    documented(place, "session timeout after inactivity, seconds", session_activity.IDLE_SECONDS)
+    documented(place, "maximum session lifetime, seconds", people.SESSION_SECONDS)
+    documented(place, "validity of a confirmation, seconds", people.STEP_UP_SECONDS)
     assert "A shift is twelve hours at most" in place.document
 
 
 @check(
-    "V7.1.2", plant=lambda place: mock.patch.object(place, "document", place.document.replace("may have several sessions", ""))
+    "V7.1.2", plant=lambda place: mock.patch.object(place, "document", place.document.replace("can have several sessions", ""))
 )
 def how_many_sessions_is_documented(place: Place) -> None:
-    assert "may have several sessions" in place.document
+    assert "can have several sessions" in place.document
     name = somebody_with_password(place)
     second = place.site.browser()
     second.password(name.name)
@@ -499,7 +501,7 @@ def how_many_sessions_is_documented(place: Place) -> None:
 
 @check("V7.1.3", "V7.6.1", plant=patched(people, "SESSION_SECONDS", 10**7))
 def sessions_beside_the_providers_are_documented(place: Place) -> None:
-    assert "With the identity provider sessions are apart" in place.document
+    assert "Sessions at the identity provider are separate" in place.document
     secret = place.site.installation.people.begin(somebody(place).name, "the clinic, with a second factor there", "x")
     fact = place.site.installation.facts.one("session", token_name(secret))
     assert fact is not None
@@ -760,7 +762,7 @@ def codes_of_applications_are_short_lived(place: Place) -> None:
     fact = place.site.installation.facts.one("session", token_name(Launch(place).code()))
     assert fact is not None
     assert datetime.fromisoformat(fact.until).timestamp() - time.time() <= 61
-    documented(place, "seconds of an authorization code", apps.CODE_SECONDS)
+    documented(place, "lifetime of an authorization code, seconds", apps.CODE_SECONDS)
 
 
 def _asks(place: Place, **wrong: str) -> str:

@@ -148,7 +148,7 @@ def nothing_is_evaluated(place: Place) -> None:
 def ids_are_what_ids_may_be(place: Place) -> None:
     for wrong in ("a%20b", "x" * 65, "a%00b", "a%0ab"):
         assert ehr(place).get(f"/fhir/Patient/{wrong}").status_code == 400, wrong
-    documented(place, "characters of a resource's id", 64)
+    documented(place, "maximum length of a resource id, characters", 64)
 
 
 @check("V1.3.4", plant=patched(fhir, "JSON", "image/svg+xml"))
@@ -429,7 +429,7 @@ def services_do_what_is_theirs(place: Place) -> None:
 @check("V11.1.1", plant=lambda place: mock.patch.object(place, "document", place.document.replace("`galenic keys rotate`", "")))
 def keys_are_looked_after_as_documented(place: Place) -> None:
     part = place.document.partition("## Cryptography")[2]
-    for word in ("operating system's generator", "`galenic keys rotate`", "die by being overwritten"):
+    for word in ("operating system's generator", "`galenic keys rotate`", "destroyed by overwriting"):
         assert word in part, word
 
 
@@ -584,7 +584,7 @@ def keys_are_for_the_servers_account(place: Place) -> None:
 def every_table_has_its_level(place: Place) -> None:
     import sqlalchemy as sa
 
-    part = place.document.partition("## Data, and how it is kept")[2].partition("\n## ")[0]
+    part = place.document.partition("## Data classification and protection")[2].partition("\n## ")[0]
     for one in {t.name for t in vars(store.tables).values() if isinstance(t, sa.Table)}:
         assert re.search(rf"\b{one}\b", part), one
 

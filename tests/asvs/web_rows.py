@@ -456,7 +456,7 @@ def whom_it_calls_is_documented(place: Place) -> None:
 @check("V13.2.1", plant=patched(smart, "SECONDS", 10**8))
 def tokens_of_systems_are_short(place: Place) -> None:
     assert smart.SECONDS <= 3_600
-    documented(place, "seconds of a system's access token", smart.SECONDS)
+    documented(place, "lifetime of a system's access token, seconds", smart.SECONDS)
 
 
 @check("V13.2.3", plant=patched(session.secrets, "token_hex", lambda *_a: "default-code"))
@@ -659,10 +659,10 @@ check("V6.4.2", plant=planted_template("<label>Your mother's maiden name</label>
 
 @check("V5.1.1", plant=patched(app, "LARGEST_TABLE", 2**20))
 def what_may_be_sent_is_documented(place: Place) -> None:
-    documented(place, "table that is brought in (.csv or .parquet), bytes", app.LARGEST_TABLE)
-    documented(place, "rows of a table that is brought in", datasets.MOST_ROWS)
-    documented(place, "bytes of a table that is brought in, in memory", datasets.MOST_BYTES)
-    documented(place, "columns of a table", source.MOST_COLUMNS)
+    documented(place, "maximum size of an uploaded table (.csv or .parquet), bytes", app.LARGEST_TABLE)
+    documented(place, "maximum rows of an uploaded table", datasets.MOST_ROWS)
+    documented(place, "maximum memory of an uploaded table, bytes", datasets.MOST_BYTES)
+    documented(place, "maximum columns of a table", source.MOST_COLUMNS)
 
 
 @check("V2.1.3", plant=patched(app, "LARGEST_FORM", 7))
@@ -672,31 +672,31 @@ def limits_are_documented(place: Place) -> None:
     from galenic.server import authentication
     from galenic.server.endpoints import bulk as bulk_door
 
-    documented(place, "body of a FHIR request, bytes", authentication.LARGEST_BODY)
-    documented(place, "form of a page, bytes", app.LARGEST_FORM)
-    documented(place, "operations in a JSON Patch", resource_checks.MOST_CHANGES)
-    documented(place, "bytes of a resource after a JSON Patch", resource_checks.LARGEST_PATCHED)
-    documented(place, "exports of one client at once", bulk_export.MOST_AT_ONCE)
-    documented(place, "polls of one export in ten seconds", bulk_door.POLLS)
-    documented(place, "bytes that another system may answer", exchange.MOST)
+    documented(place, "maximum body of a FHIR request, bytes", authentication.LARGEST_BODY)
+    documented(place, "maximum body of a web form, bytes", app.LARGEST_FORM)
+    documented(place, "maximum operations in a JSON Patch", resource_checks.MOST_CHANGES)
+    documented(place, "maximum size of a resource after a JSON Patch, bytes", resource_checks.LARGEST_PATCHED)
+    documented(place, "maximum concurrent exports per client", bulk_export.MOST_AT_ONCE)
+    documented(place, "maximum status requests per export per ten seconds", bulk_door.POLLS)
+    documented(place, "maximum response from another system, bytes", exchange.MOST)
 
 
 @check("V15.1.3", plant=patched(connections, "IN_ALL", 10**6))
 def what_takes_long_is_documented(place: Place) -> None:
-    documented(place, "connections at once", connections.IN_ALL)
-    documented(place, "connections of one address at once", connections.PER_ADDRESS)
-    documented(place, "seconds for a TLS handshake", int(acceptor.HANDSHAKE_SECONDS))
-    documented(place, "seconds for a request's head", int(http_protocol.HEAD_SECONDS))
-    documented(place, "seconds for a request's body", int(http_protocol.BODY_SECONDS))
-    documented(place, "seconds in which a client reads what was sent", int(http_protocol.READ_SECONDS))
-    documented(place, "bytes of a request's head", http_protocol.LARGEST_HEAD)
-    documented(place, "headers of a request", http_protocol.MOST_HEADERS)
-    documented(place, "bytes of a body before sign-in", request_limits.LARGEST_ANONYMOUS)
-    documented(place, "bytes of a form with a password", request_limits.LARGEST_PASSWORD_FORM)
-    documented(place, "seconds for a body before sign-in", int(request_bodies.ANONYMOUS_SECONDS))
-    documented(place, "clients that fill one of these budgets, at least", request_bodies.SHARE)
-    documented(place, "bytes of all bodies before sign-in", request_limits.ANONYMOUS_BYTES)
-    documented(place, "bytes of all bodies after sign-in", request_limits.SIGNED_IN_BYTES)
-    documented(place, "bytes of all tables that are brought in at once", request_limits.UPLOAD_BYTES)
-    documented(place, "passwords checked at once", request_limits.PASSWORDS_AT_ONCE)
+    documented(place, "maximum concurrent connections", connections.IN_ALL)
+    documented(place, "maximum concurrent connections per IP address", connections.PER_ADDRESS)
+    documented(place, "maximum time for a TLS handshake, seconds", int(acceptor.HANDSHAKE_SECONDS))
+    documented(place, "maximum time to receive request headers, seconds", int(http_protocol.HEAD_SECONDS))
+    documented(place, "maximum time to receive a request body, seconds", int(http_protocol.BODY_SECONDS))
+    documented(place, "maximum time for a client to read a response, seconds", int(http_protocol.READ_SECONDS))
+    documented(place, "maximum size of request headers, bytes", http_protocol.LARGEST_HEAD)
+    documented(place, "maximum headers per request", http_protocol.MOST_HEADERS)
+    documented(place, "maximum request body before sign-in, bytes", request_limits.LARGEST_ANONYMOUS)
+    documented(place, "maximum form with a password, bytes", request_limits.LARGEST_PASSWORD_FORM)
+    documented(place, "maximum time to receive a request body before sign-in, seconds", int(request_bodies.ANONYMOUS_SECONDS))
+    documented(place, "minimum number of clients that can use up one of these totals", request_bodies.SHARE)
+    documented(place, "maximum total of all bodies before sign-in, bytes", request_limits.ANONYMOUS_BYTES)
+    documented(place, "maximum total of all bodies after sign-in, bytes", request_limits.SIGNED_IN_BYTES)
+    documented(place, "maximum total of concurrent table uploads, bytes", request_limits.UPLOAD_BYTES)
+    documented(place, "maximum concurrent password checks", request_limits.PASSWORDS_AT_ONCE)
     assert "worker process" in place.document
