@@ -189,7 +189,11 @@ def test_every_resource_of_a_patient_in_synthea_becomes_events(data: Path) -> No
 
 
 def test_the_published_table_says_what_maps() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8").partition("## Conversion from events")[0]
+    page = (
+        (Path(__file__).parents[2] / "docs" / "mapping.md")
+        .read_text(encoding="utf-8")
+        .partition("## Conversion from events")[0]
+    )
     rows = {
         cells[1]: cells
         for line in page.splitlines()
