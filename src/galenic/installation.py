@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar, overload
 
 from galenic import settings, store
+from galenic.errors import ConfigurationError
 from galenic.privacy import Ledger
 from galenic.security import (
     AccountRecovery,
@@ -232,6 +233,11 @@ def installation_if_any(home: Path | None = None) -> Installation | None:
 def open_installation(home: Path | None = None) -> Installation:
     """Opens the installation at `home` (default: GALENIC_HOME or ~/.galenic); creates it if it is new."""
     configuration = settings.load(home)
-    configuration.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        configuration.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the home folder {configuration.home} cannot be created ({error.strerror}). Set GALENIC_HOME to a folder that you may write."
+        ) from None
     store.telemetry.log_to(configuration.home / "logs" / "galenic.jsonl")
     return Installation(configuration)

@@ -306,7 +306,7 @@ def test_a_cursor_is_good_for_its_purpose_only(custody: Installation) -> None:
     consents(custody, ["P000001"])
     with (
         custody.gate.open(custody.sign_in("rosa"), "read", CLINIC, "research") as other,
-        pytest.raises(AccessDeniedError, match="cursor"),
+        pytest.raises(AccessDeniedError, match="page link"),
     ):
         store.page(custody.db, other, known, 5, cursor)
 

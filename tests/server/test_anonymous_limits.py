@@ -71,10 +71,10 @@ def ended(link: socket.socket, seconds: float = 5) -> bool:
 def test_silent_connections_keep_nobody_out(site: Site, source: str) -> None:
     port = int(site.base.rpartition(":")[2])
     with ExitStack() as stack, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as before:
-        assert before.get("/sign-in").status_code in (200, 303)
+        assert before.get("/sign-in").status_code in (200, 303, 307)
         connected(stack, port, 600, source)
-        assert before.get("/sign-in").status_code in (200, 303), "a connection that was there"
-        assert site.browser().web.get("/sign-in").status_code in (200, 303), "a new one"
+        assert before.get("/sign-in").status_code in (200, 303, 307), "a connection that was there"
+        assert site.browser().web.get("/sign-in").status_code in (200, 303, 307), "a new one"
 
 
 def test_a_new_connection_takes_the_place_of_the_oldest_of_its_address(site: Site) -> None:
@@ -182,7 +182,7 @@ START = b"GET /sign-in HTTP/1.1\r\nHost: localhost\r\n"
 )
 def test_a_large_head_is_refused(site: Site, head: list[bytes]) -> None:
     assert answer(int(site.base.rpartition(":")[2]), *head)[:12] in (b"HTTP/1.1 431", b"")
-    assert site.browser().web.get("/sign-in").status_code in (200, 303)
+    assert site.browser().web.get("/sign-in").status_code in (200, 303, 307)
 
 
 CHUNKED = b"POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -367,7 +367,7 @@ def test_a_deep_policy_is_refused_on_its_page(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("wide.csv", "columns"), ("long.parquet", "bytes in memory"), ("zip.parquet", "cannot be read")]
+    ("name", "expected"), [("wide.csv", "columns"), ("long.parquet", "bytes in memory"), ("zip.parquet", "damaged zip archive")]
 )
 def test_a_table_that_would_exhaust_the_server_is_refused_and_removed(
     site: Site, tmp_path: Path, name: str, expected: str, monkeypatch: pytest.MonkeyPatch

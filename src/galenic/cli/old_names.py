@@ -62,6 +62,7 @@ OPTIONS = {
 """New option by old option, by command of today."""
 
 HELP = ("-h", "--help")
+VERBS = frozenset(["add", "create", "delete", "get", "help", "list", "ls", "new", "remove", "set", "spend", "status"])
 
 
 def current_words(words: list[str], groups: dict[str, frozenset[str]]) -> tuple[list[str], list[str]]:
@@ -101,12 +102,14 @@ def _hint(new: list[str]) -> str:
 
 
 def _release(rest: list[str]) -> tuple[list[str], list[str]]:
-    """`galenic release RUN FOLDER` wrote a release. One word alone is a mistyped command."""
-    return (["write"] if len(rest) > 1 else []), rest
+    """`galenic release RUN FOLDER` wrote a release. One word alone, or letters alone, are a mistyped command: a run has digits."""
+    return (["write"] if len(rest) > 1 and not (rest[0].isalpha() and rest[0].islower()) else []), rest
 
 
 def _budget(rest: list[str]) -> tuple[list[str], list[str]]:
-    """`galenic budget [NAME]` showed budgets; with --epsilon it declared one."""
+    """`galenic budget [NAME]` showed budgets; with --epsilon it declared one. A usual verb is a mistyped command."""
+    if rest and rest[0] in VERBS:
+        return [], rest
     return [("declare" if any(word.startswith("--epsilon") for word in rest) else "show")], rest
 
 

@@ -20,11 +20,16 @@ def check_release(
 
     trust, recalls: JSON files. installation: look the release up in its register and audit the check.
     """
+    if not folder.is_dir():
+        raise OptionError(f"{folder} is not a folder. Give the folder of a release, which holds attestation.json.")
     try:
         trusted = json.loads(trust.read_text(encoding="utf-8")) if trust else None
         notices = [json.loads(p.read_text(encoding="utf-8")) for p in recalls]
     except (OSError, ValueError, RecursionError) as error:
-        raise OptionError(f"a trust or recall file cannot be read ({type(error).__name__}). Give JSON files.") from None
+        names = ", ".join(str(p) for p in (trust, *recalls) if p)
+        raise OptionError(f"{names}: a file cannot be read as JSON ({type(error).__name__}). Check the path.") from None
+    if trusted is not None and not isinstance(trusted, dict):
+        raise OptionError(f"{trust} lists no trusted keys. Expected JSON: fingerprint and role of each key.")
     try:
         lines = verify_folder(folder, trusted, notices)
         if installation:

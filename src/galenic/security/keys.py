@@ -75,7 +75,11 @@ class KeyRing:
             raise UnknownNameError(
                 f"there is no key named {name!r} (known: {known}). Create it: galenic keys create {name} --role ROLE"
             )
-        data = json.loads(place.read_text(encoding="utf-8"))
+        try:
+            data = json.loads(place.read_text(encoding="utf-8"))
+            data["pem"].encode(), data["role"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise StoreError(f"the file of key {name!r} is damaged. Restore the key folder from a backup.") from None
         try:
             private = serialization.load_pem_private_key(data["pem"].encode(), _passphrase())
         except (ValueError, TypeError):

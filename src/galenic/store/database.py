@@ -202,6 +202,14 @@ def _refuse_meddling(connection: sa.Connection) -> None:
 
 def _explain(error: SQLAlchemyError, what: str = "did not accept the change") -> StoreError:
     kind = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
+    if isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlite_errorname", "")) in (
+        "SQLITE_NOTADB",
+        "SQLITE_CORRUPT",
+    ):
+        return StoreError(
+            "the database file is damaged. Nothing was changed. Keep a copy of it, then restore a backup into a new home folder: "
+            "galenic backup restore FOLDER"
+        )
     return StoreError(
         f"the database {what} ({kind}). Nothing was written. Check free space, permissions and GALENIC_DATABASE, then run the "
         "command again."
