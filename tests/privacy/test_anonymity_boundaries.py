@@ -155,7 +155,7 @@ def test_the_lattice_goes_no_higher_than_k_and_the_share_of_suppressed_rows_ask(
     assert lattice(0.09, PrivacyModel(3))[0] == (3,)
     assert lattice(0.4, PrivacyModel(6))[:2] == ((1,), 4)
     assert lattice(0.39, PrivacyModel(6))[:2] == ((2,), 1)
-    with pytest.raises(RecordError, match=r"k = 11, l = 1, t = 1.0 with at most 0.0% suppressed"):
+    with pytest.raises(RecordError, match=r"k = 11, l = 1, t = 1.0 with at most 0.0% of rows suppressed"):
         lattice(0.0, PrivacyModel(11))
 
 

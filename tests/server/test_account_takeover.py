@@ -402,7 +402,7 @@ def test_a_suspended_officer_cannot_sign_in_until_a_second_person_rejects_the_de
     assert form(officer, "/people/reset", name="otto").status_code == 400
     assert form(petra, "/people/decide", key="otto/auditor/give", verb="approve").status_code == 400
     page = petra.web.get("/people").text
-    assert "deactivate <strong>otto</strong>, proposed by sofia" in page
+    assert "Deactivate the account <strong>otto</strong>, proposed by sofia" in page
     assert form(petra, "/people/decide", key="otto/account/deactivate", verb="reject").status_code == 303
     assert otto.password("otto").status_code == 303
     assert otto.second(otto.code()).status_code == 303
