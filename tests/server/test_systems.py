@@ -64,7 +64,7 @@ def read(site: Site, token: str, path: str = "/fhir/Patient") -> int:
 
 
 def token_in(page: httpx.Response) -> str:
-    found = re.search(r"Access token: <code>([\w-]+)</code>", page.text)
+    found = re.search(r"Access token, shown once.*?<code>([\w-]+)</code>", page.text, re.S)
     assert found, page.text
     return found[1]
 
