@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from galenic.custody import server_session
+from galenic.errors import OptionError
 from hospital_made import Hospital, a_hospital
 
 WHY = "unconscious after a fall, allergies are not known"
@@ -94,9 +97,41 @@ def test_an_escalated_access_waits_for_the_security_officer_and_is_closed_once(h
     assert "escalated" in hospital.get("sofia", "/account")
     page = hospital.get("sofia", f"/reviews/{number}")
     assert "Please look." in page
-    assert WHY not in page, "a security officer reads no patient's data"
+    assert WHY in page, "M5: the officer who decides saw neither reason nor patient"
+    assert "record 1" in page
+    assert "closes the review" in hospital.get("paul", f"/reviews/{number}")
+    assert "it was escalated to" in hospital.post("paul", f"/reviews/{number}", finding="justified")
     assert "justified" in hospital.post("sofia", f"/reviews/{number}", finding="justified", comment="Fine.")
     assert "no review of decision" in hospital.post("paul", f"/reviews/{number}", finding="misuse", comment="x")
+
+
+def test_a_security_officer_who_was_not_asked_sees_no_patient(hospital: Hospital) -> None:
+    hospital.post("clara", "/emergency", identifier="1", why=WHY)
+    page = hospital.get("sofia", f"/reviews/{decision_of(hospital)}")
+    assert WHY not in page
+    assert "A privacy officer closes this review" in page
+
+
+def test_misuse_needs_a_comment_in_every_way_to_review(hospital: Hospital) -> None:
+    hospital.post("clara", "/emergency", identifier="1", why=WHY)
+    installation = hospital.site.installation
+    session = server_session(installation)
+    with pytest.raises(OptionError, match="need a comment"):
+        installation.gate.review(session, decision_of(hospital), "misuse", comment=" ")
+
+
+def test_a_reason_is_kept_if_the_review_was_restored_first(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M6: a review restored from the audit log, between the decision and its review, had no reason."""
+    gate = hospital.site.installation.gate
+    open_review = gate.reviews.open
+
+    def restored_first(*words: Any) -> None:
+        gate.reviews.restore()
+        open_review(*words)
+
+    monkeypatch.setattr(gate.reviews, "open", restored_first)
+    hospital.post("clara", "/emergency", identifier="1", why=WHY)
+    assert WHY in hospital.get("paul", f"/reviews/{decision_of(hospital)}")
 
 
 def test_nobody_reviews_their_own_access(hospital: Hospital) -> None:

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from typer.testing import CliRunner
 
-from galenic.custody import withdraw_role
-from galenic.errors import GalenicError, StoreError, VerificationError
+from galenic.cli.app import app
+from galenic.custody import require_no_accounts, require_other_person, server_session, withdraw_role
+from galenic.errors import GalenicError, StateError, StoreError, VerificationError
 from galenic.security import require_subject, verify_receipt
 from galenic.store import only_erasure
 from hospital_made import Hospital, a_hospital
@@ -196,6 +198,42 @@ def test_an_erasure_that_began_and_erased_nothing_can_be_rejected(hospital: Hosp
             assert "an erasure is running" in hospital.post("paul", f"/erasure/{name}/{place}", verb=verb)
     assert "is rejected" in hospital.post("paul", f"/erasure/{name}/decide", verb="reject")
     assert "Consents" in hospital.post("paul", "/consent", patient="5")
+
+
+def test_the_second_person_sees_the_reason_and_what_is_erased(hospital: Hospital) -> None:
+    """M1: the second person decided without either. L12: copies of the database before upgrades were not in the preview."""
+    installation = hospital.site.installation
+    folder = installation.home / "before-upgrade"
+    copies = installation.db.upgrade_copies
+    with pytest.MonkeyPatch.context() as upgraded:
+        upgraded.setattr(installation.db, "upgrade_copies", lambda: [*copies(), str(folder / "1.db")])
+        name = request_erasure(hospital, "4")
+        for who in ("sofia", "paul"):
+            page = hospital.get(who, f"/erasure/{name}")
+            assert "letter of 4 May" in page
+            assert "stored rows and documents" in page
+            assert "The copy of the database before an upgrade" in page
+    assert 'value="approve"' in hospital.get("sofia", f"/erasure/{name}")
+    assert 'value="approve"' not in hospital.get("paul", f"/erasure/{name}")
+    assert "letter of 4 May" not in hospital.get("sofia", "/erasure"), "only there"
+    assert "this page is for the role" in hospital.get("clara", f"/erasure/{name}")
+    decisions = [e for e in installation.audit.entries() if e.action == "gate.opened" and e.actor == "sofia"]
+    assert decisions[-1].detail["purpose"] == "erasure-request"
+    hospital.post("paul", f"/erasure/{name}/decide", verb="reject")
+
+
+def test_the_command_line_keeps_the_rules_of_two_people_once_people_have_accounts(hospital: Hospital) -> None:
+    """H5: two keys of one person erased a patient, and a person recorded a care relation of their own."""
+    installation = hospital.site.installation
+    with pytest.raises(StateError, match="takes two of them"):
+        require_no_accounts(installation)
+    session = server_session(installation)
+    with pytest.raises(StateError, match="second person"):
+        require_other_person(installation, session, session.who)
+    place = {"GALENIC_HOME": str(installation.home)}
+    result = CliRunner().invoke(app, ["patient", "erase", "4", "--key", "paul", "--second", "paul2", "--yes"], env=place)
+    assert isinstance(result.exception, StateError)
+    assert "Consents" in hospital.post("paul", "/consent", patient="4")
 
 
 def test_a_rejected_erasure_erases_nothing(hospital: Hospital) -> None:

@@ -47,7 +47,10 @@ def care_relation(
     days: Annotated[int, typer.Option(min=1, max=3650, help="Number of days that the relation lasts.")] = 30,
     ended: Annotated[bool, typer.Option("--ended", help="Record that the relation has ended.")] = False,
 ) -> None:
-    """Record that a person treats a patient, and may therefore read the record."""
+    """Record that a person treats a patient, and may therefore read the record.
+
+    While people have active accounts, nobody records a relation of their own: a second person approves it in the console.
+    """
     installation = open_installation()
     session = installation.sign_in(key)
     if not (installation.facts.of("grant", who=who) or installation.people.get(who)):
@@ -55,6 +58,7 @@ def care_relation(
     if ended:
         custody.end_care_relation(installation, session, dataset, patient, who)
     else:
+        custody.require_other_person(installation, session, who)
         custody.record_care_relation(installation, session, dataset, patient, who, days=days)
     show.out.print(f"care relation of {who} {'ended' if ended else 'recorded'}")
 

@@ -67,10 +67,11 @@ def review_emergency(
     decision: Annotated[int, typer.Argument(help="Number of the decision, as in: galenic audit show")],
     key: Key,
     finding: Annotated[str, typer.Option(help="Result of the review: justified or misuse.")],
+    comment: Annotated[str, typer.Option(help="Why; needed for misuse. Write no patient data here.")] = "",
 ) -> None:
     """Record the review of an emergency access."""
     if finding not in ("justified", "misuse"):
         raise OptionError(f"{finding!r} is not a result of a review. Expected justified or misuse: --finding justified")
     installation = open_installation()
-    installation.gate.review(installation.sign_in(key), decision, finding)
+    installation.gate.review(installation.sign_in(key), decision, finding, comment=comment.strip())
     show.out.print(f"decision {decision}: {finding}")

@@ -47,9 +47,11 @@ def erase(
 ) -> None:
     """Erase a patient: rows, derived copies, backups and the key, with a signed receipt (GDPR article 17).
 
-    On a terminal the command first shows what will be erased, and asks. An erasure cannot be undone.
+    On a terminal the command first shows what will be erased, and asks. An erasure cannot be undone. While people have active
+    accounts, two of them erase in the console.
     """
     installation = open_installation()
+    custody.require_no_accounts(installation)
     session = installation.sign_in(key, second)
     if not yes and not as_json and sys.stdin.isatty():
         _confirm_erasure(custody.preview_erasure(installation, session, patient))
@@ -81,6 +83,8 @@ def _confirm_erasure(preview: custody.ErasurePreview) -> None:
     for folder, is_reached in preview.backups:
         reach = "the patient's key is removed" if is_reached else "NOT reached now; it opens only with --keys-from after a loss"
         show.messages.print(f"  backup {folder}: {reach}", markup=False)
+    for place in preview.copies:
+        show.messages.print(f"  copy of the database before an upgrade {place}: is deleted", markup=False)
     for name, count in preview.references.items():
         if count:
             show.messages.print(

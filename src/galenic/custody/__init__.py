@@ -28,6 +28,8 @@ from galenic.custody.care_relations import (
     proposed_care,
     reject_care,
     require_care_account,
+    require_no_accounts,
+    require_other_person,
 )
 from galenic.custody.consent_changes import (
     ConsentChange,
@@ -150,6 +152,8 @@ __all__ = [
     "reject_care",
     "require_care_account",
     "require_consent_purpose",
+    "require_no_accounts",
+    "require_other_person",
     "restore_backup",
     "reveal_token",
     "rotate_keys",

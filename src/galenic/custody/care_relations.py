@@ -56,6 +56,27 @@ def require_care_account(installation: Installation, name: str) -> None:
         )
 
 
+def require_no_accounts(installation: Installation) -> None:
+    """StateError while people have active accounts: then two of them erase a patient, in the console."""
+    if _has_accounts(installation):
+        raise StateError(
+            "people have accounts here, so an erasure takes two of them. Request and approve it in the console: Consent, Erasure requests."
+        )
+
+
+def require_other_person(installation: Installation, session: Session, who: str) -> None:
+    """StateError for a care relation of one's own, or of an unknown person, while people have active accounts."""
+    if _has_accounts(installation) and not are_different_people(installation.facts, session.who, who):
+        raise StateError(
+            "a care relation of your own takes a second person. Propose it in the console under Care relations, or let a key of another "
+            "person record it."
+        )
+
+
+def _has_accounts(installation: Installation) -> bool:
+    return any(p.state == "active" for p in installation.people.all())
+
+
 def change_care_relations(
     installation: Installation, session: Session, dataset: str, changes: Sequence[CareChange], source: str
 ) -> CareResult:

@@ -11,7 +11,17 @@ from galenic.security import Fact, FactReader, Session, known_purposes
 
 LONGEST_EVIDENCE = 400  # characters
 NOT_CONSENTED = frozenset(
-    {"consent", "care-relation", "erasure-request", "subject-access", "sign-in", "administration", "audit", ""}
+    {
+        "consent",
+        "care-relation",
+        "emergency-review",
+        "erasure-request",
+        "subject-access",
+        "sign-in",
+        "administration",
+        "audit",
+        "",
+    }
 )
 
 

@@ -34,7 +34,8 @@ def emergency_accesses(installation: Installation) -> list[EmergencyAccess]:
 
 
 def read_emergency(installation: Installation, session: Session, decision: int) -> EmergencyAccess:
-    """One emergency access for its reviewer, under a decision about the patient. NotFoundError if there is none."""
+    """One emergency access for its reviewer, under a decision about the patient. NotFoundError if there is none. Reviewers are privacy
+    officers, and the security officer to whom the access is escalated."""
     access = next((a for a in emergency_accesses(installation) if a.decision == decision), None)
     if access is None:
         raise NotFoundError("there is no emergency access with this number.")
@@ -45,7 +46,8 @@ def read_emergency(installation: Installation, session: Session, decision: int) 
     if not number.isdecimal():
         return EmergencyAccess(decision, access.who, access.time, review, reviews.reason(review, None), "", opened)
     subject = int(number)
-    with installation.gate.open(session, "access", f"subject/{subject}", "subject-access") as grant:
+    purpose = "emergency-review" if reviews.is_asked(session, review) else "subject-access"
+    with installation.gate.open(session, "access", f"subject/{subject}", purpose) as grant:
         patient = _patient_label(installation, grant, subject)
         reason = reviews.reason(review, grant)
     return EmergencyAccess(decision, access.who, access.time, review, reason, patient, opened)

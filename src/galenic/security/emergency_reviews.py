@@ -36,12 +36,29 @@ class EmergencyReviews:
         self._accesses = AuditedActions(facts.audit, "gate.break-glass")
 
     def open(self, grant: Grant, until: str, subject: int | None, reason: str) -> None:
-        """Makes the review of an emergency access due, unless it has one. The reason is kept under the patient's key."""
+        """Makes the review of an emergency access due. A review that was restored meanwhile gets the reason. The reason is kept under
+        the patient's key."""
         place = f"glass-{grant.decision}"
         sealed = seal_note(self.facts.note_key(), place, reason) if subject is None else grant.seal(subject, place, reason)
         fact = Fact("review", place, "due", grant.who, subject, purpose="emergency", until=until, body=(("reason", sealed),))
-        with contextlib.suppress(StateError):
-            self.facts.swap(None, fact)
+
+        def plan(facts: FactReader) -> list[Fact]:
+            restored = facts.one("review", place)
+            if restored is None:
+                return [fact]
+            if restored.get("reason"):
+                return []
+            return [replace(restored, subject=subject, body=tuple(sorted({**dict(restored.body), "reason": sealed}.items())))]
+
+        self.facts.change(plan)
+
+    def may_close(self, session: Session, review: Fact) -> bool:
+        """True if this account may close or escalate a review now."""
+        return review.state in OPEN and _is_reviewer(self.facts, session, review)
+
+    def is_asked(self, session: Session, review: Fact) -> bool:
+        """True if a review is escalated to this account."""
+        return review.state == "escalated" and self.may_close(session, review)
 
     def reason(self, review: Fact, grant: Grant | None) -> str:
         """The reason that was given; empty if it is not known or the patient was erased. grant: a decision about the patient."""
@@ -76,10 +93,13 @@ class EmergencyReviews:
         return any(f.who == who and f.state in OPEN and f.until <= now for f in self.restore())
 
     def close(self, session: Session, decision: int, found: ReviewFinding) -> None:
-        """Closes or escalates a review; by a privacy officer, or the security officer to whom it was escalated, who is not the person
-        that used the access. Misuse and escalation leave notices for that person and for security officers."""
+        """Closes or escalates a review: by a privacy officer, or while it is escalated by the security officer to whom it is; never by
+        the person that used the access. Misuse and escalation need a comment, and leave notices for that person and for security
+        officers."""
         if found.finding not in FINDINGS:
             raise OptionError(f"a review ends with one of {', '.join(FINDINGS)}.")
+        if found.finding != "justified" and not found.comment.strip():
+            raise OptionError("a finding of misuse and an escalation need a comment. Write why.")
         place = f"glass-{decision}/comment"
         comment = seal_note(self.facts.note_key(), place, found.comment) if found.comment else ""
         at, before = self.facts.now(), self.facts.one("review", f"glass-{decision}")
@@ -111,11 +131,27 @@ class EmergencyReviews:
         return [*notices, notice(review.who, f"Your {about} Contact the privacy officer.")]
 
 
-def _require_reviewer(facts: FactReader, session: Session, review: Fact) -> None:
+def _is_reviewer(facts: FactReader, session: Session, review: Fact) -> bool:
+    """True for a privacy officer. An escalated review: for the security officer it is escalated to, or for each other one if that
+    account has lost the role. Never for the person who used the access."""
     roles = roles_of(facts, session.who)
-    asked = review.state == "escalated" and review.get("to") == session.who and "security-officer" in roles
-    if not ("privacy-officer" in roles or asked) or not are_different_people(facts, review.who, session.who):
-        raise AccessDeniedError("an emergency access is reviewed by a privacy officer, and never by the person who used it.")
+    if review.state == "escalated":
+        asked = str(review.get("to"))
+        is_theirs = asked == session.who or "security-officer" not in roles_of(facts, asked)
+        allowed = "security-officer" in roles and is_theirs
+    else:
+        allowed = "privacy-officer" in roles
+    return allowed and are_different_people(facts, review.who, session.who)
+
+
+def _require_reviewer(facts: FactReader, session: Session, review: Fact) -> None:
+    if _is_reviewer(facts, session, review):
+        return
+    if review.state == "escalated":
+        raise AccessDeniedError(
+            "an escalated emergency access is reviewed by the security officer it was escalated to, and never by the person who used it."
+        )
+    raise AccessDeniedError("an emergency access is reviewed by a privacy officer, and never by the person who used it.")
 
 
 def _require_escalation(facts: FactReader, session: Session, review: Fact, to: str) -> None:

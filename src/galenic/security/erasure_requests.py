@@ -126,6 +126,13 @@ class ErasureRequests:
         patient = grant.unseal(request.subject, f"{request.key}/patient", str(request.get("patient", "")))
         return receipt_subject(request.subject, patient)
 
+    def reason(self, grant: Grant, name: str) -> str:
+        """The reason of a request; empty once the patient's key is destroyed."""
+        request = self.get(name).request
+        if request.subject is None:
+            return ""
+        return grant.unseal(request.subject, f"{request.key}/reason", str(request.get("reason", "")))
+
     def salt(self, name: str) -> str:
         """The salt of the receipt of an erased patient; empty before, and for receipts of earlier versions."""
         found = self.get(name)

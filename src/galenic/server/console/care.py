@@ -131,6 +131,7 @@ class CarePages:
     def end(self, request: Request, csrf: Text, clinician: Text, subject: Annotated[int, Form()]) -> Response:
         """Ends a care relation."""
         user = self.console.require_form(request, csrf, *RECORDERS)
+        self.console.require_step_up(user, "/care")
         try:
             self._change(user, [CareChange(clinician, subject, ended=True)], "form")
         except GalenicError as error:

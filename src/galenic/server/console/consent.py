@@ -118,6 +118,7 @@ class ConsentPages:
     def change(self, request: Request, form: Annotated[ConsentForm, Form()]) -> Response:
         """Records that a patient gave or withdrew a consent."""
         user = self.console.require_form(request, form.csrf, OFFICER)
+        self.console.require_step_up(user, "/consent")
         wrong = "until"
         try:
             given = _decision(form.decision)
@@ -170,6 +171,7 @@ class ConsentPages:
     def record_csv(self, request: Request, csrf: Text, dataset: Text, text: LongText) -> Response:
         """Records the consents of a CSV file that was previewed: all of them, or none."""
         user = self.console.require_form(request, csrf, OFFICER)
+        self.console.require_step_up(user, "/consent")
         try:
             changes, errors = self._parse(user, text)
             if errors:

@@ -124,14 +124,14 @@ class EmergencyPages:
         return self._render_review(request, user, decision, None)
 
     def _render_review(self, request: Request, user: CurrentUser, decision: int, message: Message | None) -> Response:
-        access = (
-            custody.read_emergency(self.installation, user.session, decision)
-            if user.holds("privacy-officer")
-            else next((a for a in custody.emergency_accesses(self.installation) if a.decision == decision), None)
-        )
+        reviews, accesses = self.installation.gate.reviews, custody.emergency_accesses(self.installation)
+        access = next((a for a in accesses if a.decision == decision), None)
         if access is None:
             raise NotFoundError("there is no emergency access with this number.")
-        earlier = [a for a in custody.emergency_accesses(self.installation) if a.who == access.who and a.decision < decision]
+        sees_patient = user.holds("privacy-officer") or reviews.is_asked(user.session, access.review)
+        if sees_patient:
+            access = custody.read_emergency(self.installation, user.session, decision)
+        earlier = [a for a in accesses if a.who == access.who and a.decision < decision]
         officers = [p for p in self.installation.people.all() if "security-officer" in p.roles and p.state == "active"]
         return self.console.render(
             request,
@@ -141,7 +141,9 @@ class EmergencyPages:
             access=access,
             account=self.installation.people.get(access.who),
             earlier=earlier,
-            comment_of=self.installation.gate.reviews.comment,
+            sees_patient=sees_patient,
+            may_close=reviews.may_close(user.session, access.review),
+            comment_of=reviews.comment,
             officers=[p for p in officers if p.name not in (user.account.name, access.who)],
             words=WORDS,
         )
@@ -151,8 +153,6 @@ class EmergencyPages:
         user = self.console.require_form(request, csrf, *REVIEWERS)
         self.console.require_step_up(user, f"/reviews/{decision}")
         try:
-            if finding in ("misuse", "escalated") and not comment.strip():
-                raise OptionError("a finding of misuse and an escalation need a comment. Write why.")
             self.installation.gate.review(user.session, decision, finding, comment=comment.strip(), to=to.strip())
         except GalenicError as error:
             return self._render_review(request, user, decision, Message.of_error(error))

@@ -1,7 +1,7 @@
 """Pages of erasure (GDPR article 17): preview, request, approval by a second person, erasure, and its receipt."""
 
 from contextlib import AbstractContextManager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
@@ -36,6 +36,7 @@ class ErasurePages:
                 ("GET", "/erasure", self.list_requests),
                 ("POST", "/erasure/preview", self.preview),
                 ("POST", "/erasure", self.request),
+                ("GET", "/erasure/{name}", self.show_request),
                 ("POST", "/erasure/{name}/decide", self.decide),
                 ("POST", "/erasure/{name}/erase", self.erase),
                 ("GET", "/erasure/{name}/receipt", self.show_receipt),
@@ -74,12 +75,24 @@ class ErasurePages:
             message=message,
             user=user,
             patient=patient,
-            rows=[(ROWS[name], count) for name, count in found.rows.items() if name in ROWS and count],
-            inside=[a for a in found.artifacts if a[2] == "inside"],
-            outside=[a for a in found.artifacts if a[2] != "inside"],
-            backups=found.backups,
-            references=[(name, count) for name, count in found.references.items() if count],
+            **_reach(found),
         )
+
+    def show_request(self, request: Request, name: str) -> Response:
+        """A request for the second person: its reason, and what the erasure would reach."""
+        user = self.console.require_user(request, *OFFICERS)
+        self.console.require_step_up(user, f"/erasure/{name}")
+        try:
+            wanted = self.requests.get(name)
+            if wanted.state not in ("requested", "approved") or wanted.request.subject is None:
+                raise StateError("this erasure has begun or was decided already.")
+            subject = wanted.request.subject
+            with self.installation.gate.open(user.session, "approve", f"subject/{subject}", "erasure-request") as grant:
+                reason = self.requests.reason(grant, name)
+            found = custody.preview_erasure_of(self.installation, user.session, subject, "approve")
+        except GalenicError as error:
+            return self._render(request, user, Message.of_error(error))
+        return self.console.render(request, "erasure_request.html", user=user, r=wanted, reason=reason, **_reach(found))
 
     def request(self, request: Request, csrf: Text, patient: Text, reason: Text = "", sure: Text = "") -> Response:
         """Requests the erasure of a patient. A second person approves it."""
@@ -165,3 +178,15 @@ class ErasurePages:
             raise NotFoundError("this erasure has no receipt yet.")
         headers = {"Content-Disposition": f'attachment; filename="{receipt}.json"'}
         return Response(str(row["envelope"]), media_type="application/json", headers=headers)
+
+
+def _reach(found: custody.ErasurePreview) -> dict[str, Any]:
+    """The variables of a page that shows what an erasure reaches."""
+    return {
+        "rows": [(ROWS[name], count) for name, count in found.rows.items() if name in ROWS and count],
+        "inside": [a for a in found.artifacts if a[2] == "inside"],
+        "outside": [a for a in found.artifacts if a[2] != "inside"],
+        "backups": found.backups,
+        "references": [(name, count) for name, count in found.references.items() if count],
+        "copies": found.copies,
+    }
