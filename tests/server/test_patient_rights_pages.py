@@ -18,7 +18,7 @@ from hospital_made import Hospital, a_hospital
 
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
-    with a_hospital(tmp_path_factory.mktemp("rights"), patients=10) as made:
+    with a_hospital(tmp_path_factory.mktemp("rights"), patients=16) as made:
         yield made
 
 
@@ -153,7 +153,7 @@ def interrupt(hospital: Hospital, name: str) -> None:
 
 def test_an_interrupted_and_repeated_erasure_signs_a_receipt_about_the_patient(hospital: Hospital) -> None:
     """H3: the repeated erasure signed a receipt about an empty identifier, and the salt was lost with its page."""
-    name = approved_erasure(hospital, "7")
+    name = approved_erasure(hospital, "11")
     interrupt(hospital, name)
     assert "has erased rows" in hospital.post("paul", f"/erasure/{name}/decide", verb="reject")
     assert "The patient is erased" in hospital.post("paul", f"/erasure/{name}/erase")
@@ -162,7 +162,7 @@ def test_an_interrupted_and_repeated_erasure_signs_a_receipt_about_the_patient(h
     assert salt[1] not in str(hospital.site.installation.erasure_requests.get(name)), "kept sealed"
     receipt = hospital.browsers["paul"].web.get(f"/erasure/{name}/receipt").text
     facts = verify_receipt(receipt, hospital.site.installation.keys.gate().public)
-    require_subject(facts, "7", salt[1])
+    require_subject(facts, "11", salt[1])
     with pytest.raises(VerificationError):
         require_subject(facts, "", salt[1])
 
@@ -171,7 +171,7 @@ def test_an_interrupted_erasure_whose_approver_left_is_taken_over_and_finished_b
     """H4: it could neither be rejected nor be finished."""
     people = hospital.site.installation.people
     people.grant("nina", "nina@clinic.example", "privacy-officer", by="sofia", approved="otto")
-    name = approved_erasure(hospital, "6", officer="nina")
+    name = approved_erasure(hospital, "12", officer="nina")
     interrupt(hospital, name)
     withdraw_role(hospital.site.installation, "nina", "privacy-officer")
     assert "no longer holds the role" in hospital.post("paul", f"/erasure/{name}/erase")
@@ -184,7 +184,7 @@ def test_an_interrupted_erasure_whose_approver_left_is_taken_over_and_finished_b
 
 def test_an_erasure_that_began_and_erased_nothing_can_be_rejected(hospital: Hospital) -> None:
     installation = hospital.site.installation
-    name = approved_erasure(hospital, "5")
+    name = approved_erasure(hospital, "13")
 
     def stop(*_: object) -> str:
         raise StoreError("the power failed.")
@@ -197,7 +197,7 @@ def test_an_erasure_that_began_and_erased_nothing_can_be_rejected(hospital: Hosp
         for place, verb in (("erase", ""), ("decide", "reject"), ("decide", "take-over")):
             assert "an erasure is running" in hospital.post("paul", f"/erasure/{name}/{place}", verb=verb)
     assert "is rejected" in hospital.post("paul", f"/erasure/{name}/decide", verb="reject")
-    assert "Consents" in hospital.post("paul", "/consent", patient="5")
+    assert "Consents" in hospital.post("paul", "/consent", patient="13")
 
 
 def test_the_second_person_sees_the_reason_and_what_is_erased(hospital: Hospital) -> None:
@@ -207,7 +207,7 @@ def test_the_second_person_sees_the_reason_and_what_is_erased(hospital: Hospital
     copies = installation.db.upgrade_copies
     with pytest.MonkeyPatch.context() as upgraded:
         upgraded.setattr(installation.db, "upgrade_copies", lambda: [*copies(), str(folder / "1.db")])
-        name = request_erasure(hospital, "4")
+        name = request_erasure(hospital, "14")
         for who in ("sofia", "paul"):
             page = hospital.get(who, f"/erasure/{name}")
             assert "letter of 4 May" in page
@@ -248,7 +248,7 @@ def test_one_person_with_two_accounts_never_holds_request_and_approval(hospital:
     from dataclasses import replace
 
     installation = hospital.site.installation
-    name = request_erasure(hospital, "10")
+    name = request_erasure(hospital, "15")
     request = installation.erasure_requests.get(name).request
     forged = replace(request, key=f"{name}/approval", state="approved", who="paul-again")
     with pytest.raises(GalenicError, match="another erasure has this id"):
