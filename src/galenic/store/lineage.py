@@ -29,6 +29,7 @@ HOME_CONTENTS = {  # all files of an installation's folder, and the effect of an
     "jobs": "progress without records",
     "exports": "a lock without content",
     "server.lock": "which process serves",
+    "erasure.lock": "which process erases a patient",
     "worker.lock": "which process performs jobs",
     "incoming": "uploads, deleted at the end of the request; leftovers deleted by the erasure",
     "logs": "hold no records",
