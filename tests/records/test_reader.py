@@ -115,7 +115,7 @@ def test_a_damaged_file_is_called_by_its_ending(tmp_path: Path) -> None:
 
 
 def test_a_row_of_another_length_is_refused_with_its_line_and_counts(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="line 3: 1 values, but the header has 2 columns"):
+    with pytest.raises(RecordError, match=r"line 3: 1 values .*header.* 2 columns"):
         cells(written(tmp_path, b"a,b\n1,2\n3\n"))
 
 
