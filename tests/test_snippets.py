@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RECORDS = ("docs/decisions/", "docs/log.md", "docs/faults-repaired.md")  # what was tried once
 FENCED = {  # language: how its blocks are checked
+    "console": "compared with the command tree by tests/cli/test_texts.py",
     "python": "run here, by tests/test_docs.py, tests/stories/test_tutorial.py or tests/server/test_client_examples.py",
     "toml": "parsed here; the tutorial's is used by tests/stories/test_tutorial.py",
     "bash": "run by tests/server/test_client_examples.py",

@@ -13,5 +13,5 @@ def test_the_committed_reference_is_up_to_date() -> None:
 
 def test_each_command_has_a_sentence_and_an_example() -> None:
     for section in reference().split("## Old names")[0].split("\n### ")[1:]:
-        assert "```\ngalenic " in section, section
+        assert "```console\ngalenic " in section, section
         assert len(section.splitlines()[2].split()) >= 3, section

@@ -57,7 +57,7 @@ def _command(path: str, command: Any) -> list[str]:
     options = [p for p in command.params if p.param_type_name == "option"]
     lines = [f"### galenic {path}", "", inspect.cleandoc(command.help or ""), ""]
     if command.epilog:
-        lines += ["```", command.epilog.removeprefix("Example: "), "```", ""]
+        lines += ["```console", command.epilog.removeprefix("Example: "), "```", ""]
     if arguments:
         lines += ["| argument | meaning |", "|---|---|", *(_row(_argument(p), p) for p in arguments), ""]
     if options:
