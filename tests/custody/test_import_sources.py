@@ -173,7 +173,7 @@ def test_references_to_a_third_server_are_not_warned_of(ehr: Fhir, tmp_path: Pat
 
 
 def test_a_base_that_is_no_address_is_an_error(ehr: Fhir, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="ehr.example.org"):
+    with pytest.raises(OptionError, match=r"ehr\.example\.org"):
         brought(ehr, tmp_path, patient("eZ"), bases=("ehr.example.org",))
 
 
