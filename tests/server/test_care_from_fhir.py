@@ -163,19 +163,50 @@ def test_a_relation_that_a_person_ended_stays_ended_when_the_records_are_read_ag
 
 def test_a_clinician_cannot_extend_their_own_access_by_writing_a_team(hospital: Hospital, ehr: Ehr) -> None:
     installation = hospital.site.installation
-    ehr.team("mine", "9", clara(), period={"end": "2090-01-01"})
+    more = [{"member": clara()}, {"member": {"identifier": {"system": STAFF, "value": "nell@clinic.example"}}}]
+    ehr.team("mine", "9", clara(), period={"end": "2090-01-01"}, participant=more)
+    ends = {f.who: f.until for f in installation.facts.of("care", label="CareTeam/mine")}
+    assert set(ends) == {"clara", "nell"}
     resource = {
         "resourceType": "CareTeam",
         "id": "mine",
         "status": "active",
         "subject": {"reference": "Patient/9"},
-        "participant": [{"member": clara()}],
+        "participant": [*more, {"member": {"identifier": {"system": STAFF, "value": "noah@clinic.example"}}}],
         "period": {"end": "2099-01-01"},
     }
     context = fhir.RequestContext(confirmed(installation, "clara"), "treatment", f"{hospital.site.base}/fhir", "")
     fhir.update(hospital.site.console.repository, context, "CareTeam", "mine", json.dumps(resource).encode())
-    assert not [f for f in installation.facts.of("care", label="CareTeam/mine") if f.state == "given"]
-    assert HIDDEN in hospital.get("clara", "/patients/9")
+    after = {f.who: f.until for f in installation.facts.of("care", label="CareTeam/mine") if f.state == "given"}
+    assert after == ends, "a person's version neither adds nor extends, and colleagues keep their access"
+    assert SEEN in hospital.get("clara", "/patients/9")
+    resource["participant"] = more[:1]
+    fhir.update(hospital.site.console.repository, context, "CareTeam", "mine", json.dumps(resource).encode())
+    assert HIDDEN in hospital.get("nell", "/patients/9"), "a person's version can end"
+
+
+def test_a_corrected_or_ambiguous_identifier_ends_relations_at_once(hospital: Hospital, ehr: Ehr) -> None:
+    nell = "nell@clinic.example"
+    ehr.practitioner("dr-nell", nell)
+    ehr.team("fix", "4", {"reference": "Practitioner/dr-nell"})
+    assert SEEN in hospital.get("nell", "/patients/4")
+    ehr.practitioner("dr-nell", "nina@clinic.example")
+    assert HIDDEN in hospital.get("nell", "/patients/4"), "the staff ID was corrected"
+    ehr.practitioner("dr-nell", nell)
+    ehr.team("logical", "5", {"identifier": {"system": STAFF, "value": nell}})
+    ehr.put({
+        "resourceType": "PractitionerRole", "id": "role-nell", "practitioner": {"reference": "Practitioner/dr-nell"},
+    })  # fmt: skip
+    ehr.team("by-role", "6", {"reference": "PractitionerRole/role-nell"})
+    assert all(SEEN in hospital.get("nell", f"/patients/{n}") for n in (4, 5, 6))
+    ehr.practitioner("dr-nell-too", nell)
+    assert all(HIDDEN in hospital.get("nell", f"/patients/{n}") for n in (4, 5, 6)), "two Practitioners have the identifier"
+    ehr.practitioner("dr-nell-too", "other")
+    hospital.post("paul", "/care/fhir", verb="scan")
+    assert SEEN in hospital.get("nell", "/patients/4")
+    answer = ehr.web.delete("/fhir/Practitioner/dr-nell", headers=ehr.headers)
+    assert answer.status_code < 300, answer.text
+    assert HIDDEN in hospital.get("nell", "/patients/4"), "the practitioner was deleted"
 
 
 def test_the_start_and_the_end_of_a_period_may_be_partial_dates() -> None:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -138,3 +139,40 @@ def test_a_relation_of_a_ward_reaches_the_patients_who_are_there(hospital: Hospi
     assert "1 care relations are recorded" in add(hospital, "ines", "nina", ward="Location/ward-7", until=next_year())
     assert "Timeline" in hospital.get("nina", "/patients/10")
     assert "Patient not found" in hospital.get("nina", "/patients/11")
+
+
+def test_more_than_100_within_a_day_take_a_second_person_also_in_parts(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("galenic.custody.care_relations.MOST_ALONE", 4)
+    facts = hospital.site.installation.facts
+    for fact in facts.of("care-change", state="counted"):
+        facts.put(replace(fact, body=()))
+    assert "3 care relations are recorded" in add(hospital, "ines", "clara", "1\n2\n3", until=next_year())
+    page = add(hospital, "ines", "clara", "10\n11", until=next_year())
+    assert "2 care relations are proposed" in page
+    assert "Show the relations" in page
+    assert "Patient not found" in hospital.get("clara", "/patients/10")
+    assert "1 care relations are recorded" in add(hospital, "ines", "clara", "4", until=next_year())
+
+
+def test_a_proposal_is_checked_again_when_it_is_approved(hospital: Hospital) -> None:
+    installation = hospital.site.installation
+    add(hospital, "carl", "carl", "7", until=next_year())
+    fact = installation.facts.of("care-change", who="carl", state="proposed")[0]
+    body = {**dict(fact.body), "rows": [["carl", 1, "2001-01-01T23:59:59+00:00", False]]}
+    installation.facts.put(replace(fact, body=tuple(sorted(body.items()))))
+    assert "a last day is over" in hospital.post("paul", "/care/decide", key=fact.key, verb="approve")
+    hospital.post("paul", "/care/decide", key=fact.key, verb="reject")
+
+
+def test_ending_a_relation_that_does_not_exist_says_so(hospital: Hospital) -> None:
+    assert "is in force" in hospital.post("ines", "/care/end", clinician="nina", subject="3")
+    browser = hospital.browsers["ines"]
+    data = {"csrf": browser.csrf(), "clinician": "nina", "subject": "9" * 40}
+    assert browser.web.post("/care/end", data=data).status_code in (400, 422)
+    assert "no care relation with this patient that could end" in upload(hospital, "patient,clinician,action\n3,nina,end\n")
+
+
+def test_a_pair_that_is_twice_in_a_file_is_an_error_of_its_row(hospital: Hospital) -> None:
+    assert "twice. Remove one" in upload(hospital, f"patient,clinician,until\n9,nina,{next_year()}\n9,nina,\n")

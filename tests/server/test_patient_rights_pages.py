@@ -61,12 +61,16 @@ def test_a_wrong_consent_is_refused_with_what_to_do(hospital: Hospital, values: 
 
 
 def test_consents_come_by_csv_whole_or_not_at_all(hospital: Hospital) -> None:
+    none = "patient,purpose,decision\n3,research,given\n"
+    twice = "patient,purpose,decision,evidence\n3,research,given,form A\n3,research,withdrawn,\n"
     good = "patient,purpose,decision,evidence\n3,research,given,form A\n4,research,given,form B\n"
 
     def upload(text: str) -> str:
         files = {"table": ("c.csv", text.encode(), "text/csv")}
         return hospital.post("paul", "/consent/csv", dataset="records", files=files)
 
+    assert "needs evidence" in upload(none)
+    assert "twice. Remove one" in upload(twice)
     assert "Consents given</dt><dd>2" in upload(good)
     assert states(hospital, "3") == []
     bad = good + "secret,research,given,\n"

@@ -12,7 +12,7 @@ from galenic.security import APPROVERS, Fact, FactReader, Session, are_different
 
 CARE_ROLES = frozenset({"clinician", "nurse", "pharmacist"})  # roles that a care relation opens a record to
 RECORDS = "integration-engineer"  # the role that records care relations
-MOST_AT_ONCE = 100  # relations that one person may record in one step
+MOST_ALONE = 100  # relations that one person may record within a day, by all accounts
 MOST_CARE_ROWS = 2_000  # relations of one step
 LONGEST_DAYS = 3_650
 PURPOSE = "care-relation"
@@ -30,7 +30,7 @@ class CareChange:
 
 @dataclass(frozen=True)
 class CareResult:
-    """Result of a step. recorded: number of relations; proposal: its key where a second person has to approve, empty otherwise."""
+    """Result of a step. recorded: relations that were written; proposal: its key where a second person has to approve, empty otherwise."""
 
     recorded: int
     proposal: str = ""
@@ -80,8 +80,8 @@ def _has_accounts(installation: Installation) -> bool:
 def change_care_relations(
     installation: Installation, session: Session, dataset: str, changes: Sequence[CareChange], source: str
 ) -> CareResult:
-    """Records all relations in one step, or none. Where a person would widen their own access, or more than 100 relations are
-    recorded, they are proposed and a second person approves. source: how they were entered (form, CSV)."""
+    """Records all relations in one step, or none. Where a person would widen their own access, or records more than 100
+    relations within 24 hours, they are proposed and a second person approves. source: how they were entered (form, CSV)."""
     if not 0 < len(changes) <= MOST_CARE_ROWS:
         raise OptionError(f"enter 1 to {MOST_CARE_ROWS:,} care relations at once.")
     with installation.gate.open(session, "import", store.resource(dataset), PURPOSE):
@@ -93,15 +93,45 @@ def change_care_relations(
         def plan(facts: FactReader) -> list[Fact]:
             if _takes_two(facts, session.who, changes):
                 raise StateError("roles changed meanwhile, and these care relations now take a second person. Send them again.")
-            return _facts_of(facts, changes, (("by", session.who), ("source", source)))
+            _require_present(facts, changes)
+            written = _facts_of(facts, changes, (("by", session.who), ("source", source)))
+            return [*written, *_tally(facts, session.who, sum(not c.ended for c in changes))]
 
-        installation.facts.change(plan, actor=session.who)
-    return CareResult(len(changes))
+        written = installation.facts.change(plan, actor=session.who)
+    return CareResult(sum(f.kind == "care" for f in written))
 
 
 def _takes_two(facts: FactReader, who: str, changes: Sequence[CareChange]) -> bool:
     given = [c for c in changes if not c.ended]
-    return len(given) > MOST_AT_ONCE or any(not are_different_people(facts, who, a) for a in {c.account for c in given})
+    if given and len(given) + _given_lately(facts, who) > MOST_ALONE:
+        return True
+    return any(not are_different_people(facts, who, a) for a in {c.account for c in given})
+
+
+def _require_present(facts: FactReader, changes: Sequence[CareChange]) -> None:
+    for change in changes:
+        pair = facts.of("care", who=change.account, subject=change.subject) if change.ended else []
+        if change.ended and not any(f.stands("given", facts.now()) for f in pair):
+            raise StateError("no care relation of this account with this patient is in force. Load the list again.")
+
+
+def _given_lately(facts: FactReader, who: str) -> int:
+    """Number of relations that the person behind an account recorded alone within the last 24 hours."""
+    own = [f for f in facts.of("care-change", state="counted") if not are_different_people(facts, who, f.who)]
+    return sum(count for f in own for _, count in _entries(f, facts.now()))
+
+
+def _entries(fact: Fact, now: str) -> list[tuple[str, int]]:
+    since = datetime.fromisoformat(now) - timedelta(days=1)
+    return [(str(at), int(n)) for at, n in fact.get("entries", ()) if datetime.fromisoformat(at) > since]
+
+
+def _tally(facts: FactReader, who: str, count: int) -> list[Fact]:
+    """The number of relations that an account recorded, with the time."""
+    key, now = f"counted/{who}", facts.now()
+    before = facts.one("care-change", key)
+    entries = [list(e) for e in (_entries(before, now) if before else [])] + [[now, count]]
+    return [Fact("care-change", key, "counted", who, body=(("entries", entries),))] if count else []
 
 
 def _facts_of(facts: FactReader, changes: Sequence[CareChange], body: tuple[tuple[str, str], ...]) -> list[Fact]:
@@ -113,6 +143,8 @@ def _facts_of(facts: FactReader, changes: Sequence[CareChange], body: tuple[tupl
             written[key] = Fact("care", key, "given", change.account, change.subject, until=change.until, body=body)
             continue
         for fact in facts.of("care", who=change.account, subject=change.subject):
+            if fact.state != "given":
+                continue
             written[fact.key] = replace(fact, state="ended", body=tuple(sorted({**dict(fact.body), **dict(body)}.items())))
     return list(written.values())
 
@@ -145,6 +177,8 @@ def approve_care(installation: Installation, session: Session, key: str) -> int:
         changes = _changes_in(fact)
         if RECORDS not in roles_of(facts, fact.who) or not is_active(facts, fact.who):
             raise StateError("the person who proposed this no longer records care relations. Reject it.")
+        for change in changes:
+            _require_still_valid(facts, change)
         concerned = [fact.who, *{c.account for c in changes if not c.ended}]
         if not all(are_different_people(facts, session.who, name) for name in concerned):
             raise AccessDeniedError(
@@ -154,6 +188,15 @@ def approve_care(installation: Installation, session: Session, key: str) -> int:
         return [replace(fact, state="approved", body=_decided(fact, session)), *_facts_of(facts, changes, body)]
 
     return len(installation.facts.change(plan, actor=session.who)) - 1
+
+
+def _require_still_valid(facts: FactReader, change: CareChange) -> None:
+    """StateError if a relation that was proposed could no longer be recorded."""
+    is_valid = is_active(facts, change.account) and CARE_ROLES & roles_of(facts, change.account) and change.until > facts.now()
+    if not change.ended and not is_valid:
+        raise StateError(
+            "an account is no longer an active clinician, nurse or pharmacist, or a last day is over. Reject this."
+        )
 
 
 def reject_care(installation: Installation, session: Session, key: str) -> None:

@@ -18,7 +18,7 @@ from galenic.store import Database, FactRows, Row, fact_transaction, facts_of, l
 KINDS = (
     "grant", "care", "consent", "vendor", "qualification", "session", "policy", "review", "job", "dataset",
     "person", "credential", "proposal", "destination", "provider", "app", "activity", "recovery", "notice", "system-change",
-    "care-change", "care-author", "staff-system", "erasure",
+    "care-change", "staff-system", "erasure",
     "question",
 )  # fmt: skip
 EACH = 100  # facts written at once that get an audit row each

@@ -47,6 +47,10 @@ class StaffSystems:
             fact = facts.one("staff-system", uri)
             if fact is None or fact.state != "proposed":
                 raise StateError("this identifier system is not proposed, or was decided already.")
+            if not APPROVERS & roles_of(facts, fact.who) or not is_active(facts, fact.who):
+                raise StateError(
+                    "the person who proposed this system is no longer an active officer. Remove it, and propose it again."
+                )
             if not are_different_people(facts, fact.who, by.who):
                 raise AccessDeniedError("an identifier system takes two people. Its proposer cannot approve it.")
             return [replace(fact, state="active", body=(("approved_by", by.who),))]

@@ -33,7 +33,8 @@ READ = (
 class ResourceChange:
     """A version to be written. render: the document, from the number and the time (µs since 1970) of its version; deleted: the
     version marks a deletion. expected: the version that must be current (0: none), None for any. words, mentions: searches and
-    subjects that find it; fresh: its id was just drawn, so there is no earlier version."""
+    subjects that find it; fresh: its id was just drawn, so there is no earlier version. writer: account to
+    keep with the version, empty for none."""
 
     grant: AbstractGrant
     subject: int
@@ -45,6 +46,7 @@ class ResourceChange:
     words: tuple[str, ...] = ()
     mentions: tuple[int, ...] = ()
     fresh: bool = False
+    writer: str = ""
 
     @property
     def name(self) -> str:
@@ -345,6 +347,7 @@ def _render(
 def _seal(key: AESGCM, name: str, change: ResourceChange, version: WrittenVersion, digest: str) -> bytes:
     """The encrypted cells of a version."""
     other: dict[str, Any] = {"served": version.updated} | ({"deleted": True} if change.deleted else {})
+    other |= {"writer": change.writer} if change.writer else {}
     about = orjson.dumps([change.type, change.id, digest, other]).decode()
     texts: list[tuple[str, str | None]] = list(zip(COLUMNS, (about, version.document.decode()), strict=True))
     return seal_cells(key, name, version.row, change.subject, texts)

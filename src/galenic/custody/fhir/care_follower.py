@@ -11,7 +11,8 @@ from galenic.schema import SearchHit, SearchRequest
 from galenic.security import Fact
 
 MOST_RESOURCES = 200_000  # of one type at a scan
-CHUNK, MOST_UNRESOLVED = 500, 2_000
+CHUNK, NAMES_AT_ONCE = 500, 100
+REFERENCES = {"CareTeam": "participant", "Encounter": "participant", "EpisodeOfCare": "care-manager"}  # search parameters
 STAFF_TYPES = frozenset({"Practitioner", "PractitionerRole"})
 
 
@@ -44,7 +45,6 @@ class CareFollower:
         self.repository = repository
         self._changed = 0  # relations that were added or ended
         self.failed = 0  # failures since the start: of a resource, or of a whole chunk
-        self._unresolved: dict[str, int] = {}  # rows of resources of which a participant named no account
 
     def follow(self, versions: Iterable[tuple[store.StoredDocument, bool]]) -> int:
         """Updates the relations of new versions; returns how many changed. A failure is logged and fails no write."""
@@ -67,22 +67,55 @@ class CareFollower:
         if not staff.systems and not installation.facts.of("staff-system"):
             return 0
         facts = []
-        if self._unresolved and any(s.type in STAFF_TYPES for s, _ in found):
-            found = [*found, *self.repository.versions_at(list(self._unresolved.values()))]
-            self._unresolved.clear()
+        found = [*found, *self._concerned(staff, found)]
         for stored, current in found:
             if stored.type in CARE_TYPES and (current or stored.about.get("deleted")):
                 try:
-                    given = self._relations(staff, stored, current)
+                    facts += self._relations(staff, stored, current)
                 except FAILURES as error:
                     self._fail(error)
-                    continue
-                if current and not given and len(self._unresolved) < MOST_UNRESOLVED:
-                    self._unresolved[f"{stored.type}/{stored.id}"] = stored.row
-                facts += given
         count = write_relations(installation, facts)
         self._changed += count
         return count
+
+    def _concerned(
+        self, staff: StaffDirectory, found: list[tuple[store.StoredDocument, bool]]
+    ) -> list[tuple[store.StoredDocument, bool]]:
+        """Current resources that changed staff concern: those that refer to them, and those that gave relations to an account that
+        their identifiers name (it may be ambiguous now)."""
+        changed = [(s, current) for s, current in found if s.type in STAFF_TYPES]
+        if not changed:
+            return []
+        names = {f"{s.type}/{s.id}" for s, _ in changed}
+        names |= {h.name for h in self._referring("PractitionerRole", "practitioner", names)}
+        rows = {h.row for kind, parameter in REFERENCES.items() for h in self._referring(kind, parameter, names)}
+        rows |= self._rows_by_account(staff, changed)
+        wanted = sorted(rows - {s.row for s, _ in found})
+        parts = [self.repository.versions_at(wanted[i : i + CHUNK]) for i in range(0, len(wanted), CHUNK)]
+        return [version for part in parts for version in part if version[1]]
+
+    def _rows_by_account(self, staff: StaffDirectory, changed: list[tuple[store.StoredDocument, bool]]) -> set[int]:
+        accounts: set[str] = set()
+        for stored, current in changed:
+            if current and stored.type == "Practitioner":
+                try:
+                    accounts |= staff.accounts_named_by(self._resource(stored))
+                except FAILURES as error:
+                    self._fail(error)
+        facts = self.repository.installation.facts
+        labels = {f.label for a in accounts for f in facts.of("care", who=a) if f.state == "given" and f.label}
+        found = [self.repository.locate(name) for name in sorted(labels)]
+        return {place.row for place in found if place is not None and place.is_live}
+
+    def _referring(self, kind: str, parameter: str, names: set[str]) -> list[SearchHit]:
+        """Resources of a type that refer to one of the names."""
+        from galenic.records.fhir import parse_search  # noqa: PLC0415
+
+        listed, hits = sorted(names), []
+        for start in range(0, len(listed), NAMES_AT_ONCE):
+            request = parse_search(kind, [(parameter, ",".join(listed[start : start + NAMES_AT_ONCE]))])
+            hits += self.repository.first_matches(request, MOST_RESOURCES)
+        return hits
 
     def _relations(self, staff: StaffDirectory, stored: store.StoredDocument, current: bool) -> list[Fact]:
         updated = last_updated(stored, self.repository.imported_at)

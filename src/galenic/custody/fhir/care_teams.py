@@ -1,11 +1,12 @@
 """Care relations from FHIR: participants of CareTeam, Encounter and EpisodeOfCare, whose staff identifiers name one account.
 
 The rule is documented in docs/how-to/care-relations.md. Nothing is granted by an identifier of a system that two people did not approve,
-by an identifier that several Practitioners or accounts have, or by a resource that a person wrote (a person could widen their own access).
+by an identifier that several Practitioners or accounts have, or by a version that a person wrote or imported from a file: it can only end
+relations, and the others stay as the last version of a system gave them.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,6 +121,11 @@ class StaffDirectory:
             found |= set(accounts)
         return found.pop() if len(found) == 1 else ""
 
+    def accounts_named_by(self, practitioner: dict[str, Any]) -> set[str]:
+        """Every account that an identifier of a Practitioner names, also ambiguously."""
+        pairs = [(str(i.get("system", "")), str(i.get("value", ""))) for i in practitioner.get("identifier", ())]
+        return {a for system, value in pairs if system in self.systems for a in self._accounts.get(comparable_id(value), ())}
+
     def _identifiers(self, resource: dict[str, Any], reference: dict[str, Any]) -> list[tuple[str, str]]:
         listed = [reference["identifier"]] if isinstance(reference.get("identifier"), dict) else []
         name = str(reference.get("reference", ""))
@@ -142,9 +148,8 @@ def relations_of(
     """The facts that one version of a resource calls for: care relations given, and earlier ones of it ended. updated: when the
     version was written, µs since 1970."""
     facts, name, now = installation.facts, f"{stored.type}/{stored.id}", installation.facts.now()
-    author = facts.one("care-author", name)
     wanted: dict[str, Fact] = {}
-    if resource is not None and stored.subject != store.NO_SUBJECT and (author is None or author.state != "person"):
+    if resource is not None and stored.subject != store.NO_SUBJECT:
         written = datetime.fromtimestamp(updated / 1_000_000, UTC)
         latest = (written + timedelta(days=OPEN_DAYS)).isoformat(timespec="seconds")
         for part in participations(resource):
@@ -154,6 +159,11 @@ def relations_of(
                 body = (("by", "galenic-server"), ("source", f"{SOURCE} {name}"))
                 wanted[key] = Fact("care", key, "given", account, stored.subject, label=name, until=until, body=body)
     before = {f.key: f for f in facts.of("care", label=name)}
+    if not is_system(
+        facts, str(stored.about.get("writer", ""))
+    ):  # adds and extends nothing; keeps what a system's version gave
+        given = {k: f for k, f in before.items() if f.state == "given"}
+        wanted = {k: replace(given[k], until=min(given[k].until, f.until)) for k, f in wanted.items() if k in given}
     changed = [f for k, f in wanted.items() if before.get(k) != f and not _ended_by_hand(before.get(k), f)]
     over = [Fact("care", f.key, "ended", f.who, f.subject, label=name, until=f.until, body=f.body)
             for k, f in before.items() if k not in wanted and f.state == "given"]  # fmt: skip
@@ -175,19 +185,10 @@ def write_relations(installation: Installation, facts: Iterable[Fact]) -> int:
     return len(written)
 
 
-def record_author(installation: Installation, who: str, names: Iterable[str]) -> None:
-    """Records, before the write, whether a person or a system writes these resources (Type/id): a person's give no care relation."""
-    facts = installation.facts
-    is_person = facts.one("person", who) is not None
-    for name in names:
-        before = facts.one("care-author", name)
-        state = "person" if is_person else "system"
-        if (before is None and is_person) or (before is not None and before.state != state):
-
-            def plan(_facts: FactReader, name: str = name, state: str = state) -> list[Fact]:
-                return [Fact("care-author", name, state, who)]
-
-            facts.change(plan, actor=who)
+def is_system(facts: FactReader, writer: str) -> bool:
+    """Whether a version was written by a registered system, and not by a person, a key of the command line or a file import."""
+    own = facts.of("grant", who=writer) if writer else []
+    return bool(own) and all(f.get("client") == "yes" for f in own) and facts.one("person", writer) is None
 
 
 def report_failure(error: Exception) -> None:

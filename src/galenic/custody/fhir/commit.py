@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from galenic import store
-from galenic.custody.fhir.care_teams import CARE_TYPES, record_author
+from galenic.custody.fhir.care_teams import CARE_TYPES
 from galenic.custody.fhir.group_commit import PendingWrite
 from galenic.custody.fhir.messages import RequestContext, Resource, with_server_meta
 from galenic.custody.fhir.reading import NOT_FOUND
@@ -61,7 +61,6 @@ def commit(
     subjects = _subjects(staged, owners, locations)
     grants = _open_grants(repository, context, subjects, places)
     try:
-        record_author(repository.installation, context.session.who, [s.name for s in staged if s.resource_type in CARE_TYPES])
         _admit_new(repository, owners, grants)
         of_each = [grants[_key(o)] for o in owners]
         changes = [_change(s, o, g) for s, o, g in zip(staged, owners, of_each, strict=True)]
@@ -103,6 +102,7 @@ def _change(staged: StagedChange, owner: ResourceOwner, grant: Grant) -> store.R
     return store.ResourceChange(
         grant, int(grant.resource.rpartition("/")[2]), staged.resource_type, staged.id, _render(staged),
         staged.exact is None, staged.expected, words, owner.mentions, staged.is_new,
+        writer=grant.who if staged.resource_type in CARE_TYPES else "",
     )  # fmt: skip
 
 

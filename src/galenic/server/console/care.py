@@ -128,7 +128,7 @@ class CarePages:
             return f"{len(changes):,} care relations are proposed. A second person has to approve them on this page."
         return f"{result.recorded:,} care relations are recorded. They take effect at once."
 
-    def end(self, request: Request, csrf: Text, clinician: Text, subject: Annotated[int, Form()]) -> Response:
+    def end(self, request: Request, csrf: Text, clinician: Text, subject: Annotated[int, Form(ge=1, le=2**63 - 1)]) -> Response:
         """Ends a care relation."""
         user = self.console.require_form(request, csrf, *RECORDERS)
         self.console.require_step_up(user, "/care")
@@ -177,9 +177,14 @@ class CarePages:
     def _parse(self, text: str) -> CarePreview:
         changes: list[CareChange] = []
         errors: list[RowError] = []
+        seen: set[tuple[str, int]] = set()
         for number, row in parse_rows(text, ("patient", "clinician"), ("until", "action")):
             try:
-                changes.append(self._parse_row(row))
+                change = self._parse_row(row)
+                if (change.account, change.subject) in seen:
+                    raise OptionError("the file has this clinician with this patient twice. Remove one of the rows.")
+                seen.add((change.account, change.subject))
+                changes.append(change)
             except GalenicError as error:
                 errors.append(RowError(number, str(error)))
         return CarePreview(changes, errors)
@@ -190,6 +195,8 @@ class CarePages:
             raise OptionError("the action is neither start nor end.")
         subject = self._subject(row["patient"])
         if action == "end":
+            if not custody.current_care(self.installation, account=row["clinician"], subject=subject):
+                raise OptionError("this clinician has no care relation with this patient that could end.")
             return CareChange(row["clinician"], subject, ended=True)
         custody.require_care_account(self.installation, row["clinician"])
         until = custody.end_of_relation(self.installation, row.get("until", "") or self._default_day())

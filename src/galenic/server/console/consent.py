@@ -182,13 +182,20 @@ class ConsentPages:
         return redirect_to("/consent", f"{count:,} consents are recorded. They take effect at once.")
 
     def _parse(self, user: CurrentUser, text: str) -> tuple[list[ConsentChange], list[RowError]]:
-        changes, errors = [], []
+        changes: list[ConsentChange] = []
+        errors: list[RowError] = []
+        seen: set[tuple[int, str]] = set()
         for number, row in parse_rows(text, ("patient", "purpose", "decision"), ("until", "evidence")):
             try:
                 given = _decision(row["decision"])
                 custody.require_consent_purpose(self.installation, row["purpose"])
                 end = custody.end_of_consent(self.installation, row.get("until", "")) if given else ""
                 subject = self.subject_of(user, row["patient"])
+                if given and not row.get("evidence", ""):
+                    raise OptionError("a consent needs evidence. Write where it is documented, such as a form and its date.")
+                if (subject, row["purpose"]) in seen:
+                    raise OptionError("the file has this patient with this purpose twice. Remove one of the rows.")
+                seen.add((subject, row["purpose"]))
                 changes.append(ConsentChange(subject, row["purpose"], given, end, row.get("evidence", "")))
             except GalenicError as error:
                 errors.append(RowError(number, str(error)))

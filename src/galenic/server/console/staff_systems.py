@@ -54,7 +54,22 @@ class StaffSystemPages:
                 raise OptionError("choose to propose, approve or remove an identifier system, or to read the records again.")
             if verb == "propose":
                 return redirect_to("/care/fhir", "The identifier system is proposed. A second person has to approve it.")
-            count = self.console.repository.care.scan()
         except GalenicError as error:
             return self._render(request, user, Message.of_error(error), uri)
-        return redirect_to("/care/fhir", f"The records were read: {count:,} care relations were added or ended.")
+        done = {"approve": "The identifier system is approved. ", "remove": "The identifier system is removed. "}.get(verb, "")
+        return redirect_to("/care/fhir", done + self._scan())
+
+    def _scan(self) -> str:
+        """Reads all records again; returns the message for the user. The change before it stands, also if this fails."""
+        care = self.console.repository.care
+        failed = care.failed
+        try:
+            count = care.scan()
+        except GalenicError as error:
+            return f"Warning: the records could not be read ({error}) Press “Read all records again” later."
+        text = f"The records were read: {count:,} care relations were added or ended."
+        return (
+            text
+            if care.failed == failed
+            else f"{text} Warning: {care.failed - failed:,} could not be read. See the server log."
+        )
