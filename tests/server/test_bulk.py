@@ -234,7 +234,7 @@ def test_an_export_ends_with_the_right_of_whoever_asked(unworked: Fhir) -> None:
             time.sleep(0.2)
     found = jobs.job_status(unworked.installation, job)
     assert found.state == "failed"
-    assert "has left" in found.message
+    assert "no longer active" in found.message
     assert found.data["files"] == []
 
 
