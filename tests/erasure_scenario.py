@@ -22,6 +22,7 @@ from galenic import cli, custody, flows, jobs, release, store
 from galenic.custody import ImportRequest
 from galenic.generators import SynthesisRequest
 from galenic.installation import Installation, open_installation
+from galenic.privacy import ColumnOptions
 from galenic.records import fhir
 from galenic.schema import ErasureResult
 from galenic.security import opens, require_subject, verify_receipt
@@ -232,8 +233,14 @@ class Scenario:
         policy.write_text(STRICT, encoding="utf-8")
         installation.ledger.declare("clinic", epsilon=10.0, delta=1e-6, actor="dora")
         session = installation.sign_in("dora")
-        refused = SynthesisRequest(epsilon=8, population="clinic", target="smoker", policy=str(policy))
-        for request in (refused, SynthesisRequest(population="none: open", target="smoker", private=False, seed=1)):
+        leave_out = ColumnOptions(drop=("name", "phone"))
+        refused = SynthesisRequest(
+            epsilon=8, population="clinic", target="smoker", policy=str(policy), column_options=leave_out
+        )
+        for request in (
+            refused,
+            SynthesisRequest(population="none: open", target="smoker", private=False, seed=1, column_options=leave_out),
+        ):
             flows.synthesize_stored(installation, session, "clinic", request)
 
     def _copy(self, installation: Installation) -> None:
