@@ -1,4 +1,7 @@
-"""Charts of single columns: shares of categories or values as bars, and numbers and dates as histograms."""
+"""Charts of single columns: shares of categories or values as bars, and numbers and dates as histograms.
+
+Labels and axes come from the synthetic rows alone: a value that only a few patients have must not remain in a report after their erasure.
+"""
 
 import math
 import re
@@ -14,7 +17,7 @@ from galenic.schema import OTHER, Column, Floats, Table, numbers
 MOST_COLUMNS, MOST_BARS, MOST_VALUES, BINS = 12, 8, 12, 20
 WIDTH, ROW, LONGEST_LABEL = 300, 24, 18
 EPOCH = date(1970, 1, 1)
-MISSING, REST = "missing", "all others"
+MISSING, REST, UNSEEN = "missing", "all others", "not in synthetic"
 Shares = dict[str, float]
 
 
@@ -31,10 +34,10 @@ def _chart(synthetic: Table, real: Table | None, column: Column, mark: str) -> C
     if column.binned:
         values = [numbers(t, column) for t in tables]
         if _has_few(values):
-            shares = [_number_shares(v, column) for v in values]
+            shares = _known([_number_shares(v, column) for v in values])
             return Chart(title, _bars(shares, _by_number(shares), mark, title, f"Share of each value: {beside}."))
         return Chart(title, _histogram(values, column, mark, title, f"Distribution: {beside}."))
-    shares = [_category_shares(t, column.name) for t in tables]
+    shares = _known([_category_shares(t, column.name) for t in tables])
     return Chart(title, _bars(shares, _order(shares, column), mark, title, f"Share of each category: {beside}."))
 
 
@@ -44,6 +47,17 @@ def _chart(synthetic: Table, real: Table | None, column: Column, mark: str) -> C
 def _has_few(values: Sequence[Floats]) -> bool:
     """Whether the synthetic values, and those of real patients, are few enough for a bar each."""
     return all(np.unique(v[~np.isnan(v)]).size <= MOST_VALUES for v in values)
+
+
+def _known(shares: list[Shares]) -> list[Shares]:
+    """The shares with real values that no synthetic row has as one."""
+    made = shares[0]
+    known = [made]
+    for part in shares[1:]:
+        rest = sum(share for label, share in part.items() if label not in made and label != MISSING)
+        kept = {label: share for label, share in part.items() if label in made or label == MISSING}
+        known.append({**kept, UNSEEN: rest} if rest else kept)
+    return known
 
 
 def _number_shares(values: Floats, column: Column) -> Shares:
@@ -78,7 +92,7 @@ def _category_shares(table: Table, name: str) -> Shares:
 
 
 def _by_number(shares: Sequence[Shares]) -> list[str]:
-    labels = {label for part in shares for label in part if label != MISSING}
+    labels = {label for part in shares for label in part if label not in (MISSING, UNSEEN)}
     return (
         sorted(labels, key=lambda n: _as_number(n) or 0.0) if all(_as_number(n) is not None for n in labels) else sorted(labels)
     )
@@ -99,7 +113,7 @@ def _first_number(label: str) -> float | None:
 
 def _order(shares: Sequence[Shares], column: Column) -> list[str]:
     """Categories in their order where they have one (declared, or numbers); otherwise the most frequent first, and the rest as one."""
-    labels = {label for part in shares for label in part if label != MISSING}
+    labels = {label for part in shares for label in part if label not in (MISSING, UNSEEN)}
     if len(labels) <= MOST_VALUES and column.kind == "ordinal" and labels <= set(column.categories):
         return [c for c in column.categories if c in labels]
     if len(labels) <= MOST_VALUES and labels and all(_first_number(n) is not None for n in labels - {OTHER}):
@@ -110,7 +124,7 @@ def _order(shares: Sequence[Shares], column: Column) -> list[str]:
 
 def _bars(shares: Sequence[Shares], order: list[str], mark: str, title: str, about: str) -> Markup:
     """Horizontal bars, one row for each label, with its share beside each bar."""
-    rows = order + ([MISSING] if any(MISSING in part for part in shares) else [])
+    rows = order + [last for last in (UNSEEN, MISSING) if any(last in part for part in shares)]
     wholes = [_with_rest(part, order) for part in shares]
     left = min(width_of(shorten(r, LONGEST_LABEL) for r in rows), WIDTH / 2) + 6
     scale = (WIDTH - left - 46) / max((part.get(r, 0.0) for part in wholes for r in rows), default=1.0)
@@ -131,7 +145,7 @@ def _bars(shares: Sequence[Shares], order: list[str], mark: str, title: str, abo
 def _with_rest(part: Shares, order: list[str]) -> Shares:
     if REST not in order:
         return part
-    return {**part, REST: sum(v for k, v in part.items() if k not in order and k != MISSING)}
+    return {**part, REST: sum(v for k, v in part.items() if k not in order and k not in (MISSING, UNSEEN))}
 
 
 def _percent(share: float) -> str:
@@ -142,10 +156,10 @@ def _percent(share: float) -> str:
 
 
 def _histogram(values: Sequence[Floats], column: Column, mark: str, title: str, about: str) -> Markup:
-    """Filled bars for synthetic rows, and a line for held-out patients; the upper 1 % is left out."""
+    """Filled bars for synthetic rows, and a line for held-out patients; the upper 1 % of the synthetic values is left out."""
     present = [v[~np.isnan(v)] for v in values]
-    full = [v for v in present if v.size]  # never none: a column without values has bars
-    low, high = min(float(v.min()) for v in full), max(float(np.quantile(v, 0.99)) for v in full)
+    made = present[0] if present[0].size else np.zeros(1)
+    low, high = float(made.min()), float(np.quantile(made, 0.99))
     edges = _edges(low, high, whole=column.kind == "integer")
     heights = [np.histogram(v, edges)[0] / max(all_.size, 1) for v, all_ in zip(present, values, strict=True)]
     tall, left, bottom = 120.0, 40.0, 22.0
