@@ -153,7 +153,7 @@ def test_every_state_has_a_page_without_violations(pages: Pages, look: str) -> N
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        pytest.param("refused", ["not met", "What to do now", "0.1", "at least 0.5"], id="refused"),
+        pytest.param("refused", ["not met", "Next steps", "0.1", "at least 0.5"], id="refused"),
         pytest.param("waiting", ["Sign as privacy-officer", "I have read the evidence", "Ask back"], id="waiting"),
         pytest.param("asked", ["Who pays for the toy?", "for an answer of rita"], id="asked back"),
         pytest.param("rejected", ["A signer rejected this run: Not what we agreed on."], id="rejected"),
