@@ -167,7 +167,7 @@ def test_many_columns_are_selected_and_paid_for(budget: Budget) -> None:
 
 def test_too_little_is_refused_with_the_arithmetic(budget: Budget) -> None:
     with pytest.raises(BudgetError, match=r"Rows x sqrt\(rho\) must grow \d+\.\d-fold"):
-        learned(made_patients(200), budget)
+        learned(made_patients(120), budget)
 
 
 def test_shares_of_rho_follow_cells_to_two_thirds() -> None:

@@ -90,7 +90,7 @@ def test_a_sites_own_hierarchy_is_used_and_must_know_every_value() -> None:
     steps = {"A1": ("A", "letters"), "A2": ("A", "letters"), "B1": ("B", "letters")}
     column = quasi_identifier("ward", "category", ["A1", "B1", "A2"], steps)
     assert column.labels[1:3] == (("A", "B"), ("letters",))
-    with pytest.raises(DescriptionError, match="lacks 1"):
+    with pytest.raises(DescriptionError, match="does not list 1 of"):
         quasi_identifier("ward", "category", ["A1", "C9"], steps)
 
 

@@ -99,7 +99,7 @@ def _from_hierarchy(name: str, ordered: list[str], hierarchy: Mapping[str, tuple
     depths = {len(names) for names in hierarchy.values()}
     if absent or len(depths) != 1:
         raise DescriptionError(
-            f"the hierarchy of {name!r} does not list the values {absent} of the column, or its values have different "
+            f"the hierarchy of {name!r} does not list {absent} of the column's values, or its values have different "
             "numbers of levels. List each value once, all with the same number of levels."
         )
     return [partial(_level_name, hierarchy, i) for i in range(depths.pop())]
