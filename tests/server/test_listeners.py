@@ -165,7 +165,7 @@ def test_a_new_installation_is_served_by_one_command_and_ends_when_told(tmp_path
     try:
         for _ in range(240):
             try:
-                talk = http.client.HTTPSConnection("127.0.0.1", port, context=ssl._create_unverified_context(), timeout=5)
+                talk = http.client.HTTPSConnection("localhost", port, context=ssl._create_unverified_context(), timeout=5)
                 talk.request("GET", "/fhir/metadata")
                 answer = talk.getresponse()
                 answer.read()

@@ -308,7 +308,7 @@ def test_a_large_note_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
         assert not [t for t in THEIRS if t in clean]
         assert [w for _, w in done.remarks] == ([] if "utf-8" in encoding else [f"was read as {encoding}"])
     (tmp_path / "bytes.txt").write_bytes(bytes(range(256)) * 100)
-    assert "no text" in deidentification.deidentify([tmp_path / "bytes.txt"], tmp_path / "out-bytes").refusals[0][1]
+    assert "not readable text" in deidentification.deidentify([tmp_path / "bytes.txt"], tmp_path / "out-bytes").refusals[0][1]
 
 
 @pytest.mark.slow
