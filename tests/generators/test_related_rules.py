@@ -129,8 +129,8 @@ def test_rules_that_no_row_satisfies_are_named(real: dict[str, pa.Table], tmp_pa
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (Constraint("range", "r", columns=("colour",), low=0), "absent"),
-        (Constraint("range", "r", columns=("lab.value",), low=0), "absent"),
+        (Constraint("range", "r", columns=("colour",), low=0), "do not exist"),
+        (Constraint("range", "r", columns=("lab.value",), low=0), "do not exist"),
         (Constraint("range", "r", columns=("setting",), low=0), "hold categories"),
         (Constraint("order", "r", columns=("person.sex", "start")), "hold categories"),
         (Constraint("sum", "r", columns=("cost", "room", "person.born")), "a sum adds columns of its own table"),

@@ -92,8 +92,8 @@ def test_rows_made_alike_by_the_command(tmp_path: Path, capsys: pytest.CaptureFi
     assert said["after"]["prosecutor"]["highest"] == pytest.approx(1 / groups.size().min())
     assert said["before"]["smallest class"] == 1
     page = (tmp_path / "r.html").read_text()
-    assert "prosecutor" in page
-    assert "journalist" in page
+    assert "Prosecutor" in page
+    assert "Journalist" in page
 
 
 def test_dates_move_with_the_patient_and_keep_their_distances(tmp_path: Path) -> None:
