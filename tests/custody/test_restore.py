@@ -69,7 +69,7 @@ def test_with_the_keys_of_a_newer_backup_everybody_else_is_read_again(custody: I
 def test_a_backup_under_keys_before_a_rotation_is_refused_too(custody: Installation, tmp_path: Path) -> None:
     folder = away(custody, tmp_path)
     rotate_keys(custody, security_officer(custody))
-    with pytest.raises(StateError, match="later erasure or key rotation"):
+    with pytest.raises(StateError, match="later erasure or rotation"):
         restore_backup(after_the_loss(custody, tmp_path), folder)
 
 
