@@ -89,7 +89,7 @@ def test_groups_are_balanced_and_the_shift_is_shown(described: tuple[Path, Path]
         pytest.param(
             'kind = "order"\ncolumns = ["discharged", "admitted"]\nstrict = true', "order of discharged", id="contradictory"
         ),
-        pytest.param('kind = "order"\ncolumns = ["admitted", "gone"]', "absent", id="unknown column"),
+        pytest.param('kind = "order"\ncolumns = ["admitted", "gone"]', "do not exist", id="unknown column"),
         pytest.param('kind = "order"\ncolumns = ["sex", "smoker"]', "orders, bounds or adds", id="words in order"),
     ],
 )
