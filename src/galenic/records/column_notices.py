@@ -8,7 +8,7 @@ GAP = 3.0  # a code for missing lies this many times the range of all other valu
 
 
 def column_notices(column: Column, s: _ColumnStatistics) -> tuple[str, ...]:
-    """What to know about a described column before it is learned."""
+    """Notices about a described column, for the reader before the fit."""
     where = f"column {column.name!r}"
     if s.nested:
         return (f"{where} holds lists, structures or bytes and is left out. Write one column for each part that you need.",)

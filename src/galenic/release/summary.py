@@ -81,7 +81,7 @@ def format_interval(text: FindingText, finding: Finding) -> str:
 
 
 def list_cautions(report: Report, decision: Decision) -> tuple[Caution, ...]:
-    """What a reader has to know, worst first: missed limits, then values that are poor whatever the policy says."""
+    """Warnings for the reader, worst first: missed limits, then poor values that the policy does not limit."""
     missed = [Caution(i.finding, _missed(i, report.get(i.finding))) for i in decision.refusals]
     named = {c.name for c in missed}
     poor = [

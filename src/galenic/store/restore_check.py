@@ -21,7 +21,7 @@ BATCH = 2_000  # patients
 
 
 def readable_patients(db: Database, tenant: str, keys: RecordKeys) -> tuple[int, int]:
-    """(patients with rows, patients of whom the first row of each data set can be opened)."""
+    """(patients with rows, patients whose first row in each data set can be decrypted)."""
     there: set[int] = set()
     closed: set[int] = set()
     for dataset in list_datasets(db, tenant):

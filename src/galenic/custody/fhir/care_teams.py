@@ -25,7 +25,7 @@ CARE_ROLES = frozenset({"clinician", "nurse", "pharmacist"})
 IMPORTS = "integration-engineer"
 OPEN_DAYS = 365  # of a participation without an end, from the writing of the resource
 SOURCE = "FHIR"
-FAR = "9999"  # year that stands for no end
+FAR = "9999"  # year that systems write for an open end
 NEVER, OVER = "9999-12-31T00:00:00+00:00", "1970-01-01T00:00:00+00:00"
 FAILURES = (
     GalenicError,

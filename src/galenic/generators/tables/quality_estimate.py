@@ -78,7 +78,7 @@ def expected_quality(size: TableSize, epsilon: float, *, delta: float = 1e-9, ca
 
 
 def _beyond(floor: float, log_error: float) -> float:
-    """What an error adds to the distance that two samples of real rows have anyway; the two add in squares."""
+    """Increase that an error causes in the distance between two samples of real rows; the two add in squares."""
     return max(math.hypot(floor, min(math.exp(log_error), 1.0)) - floor, 1e-4)
 
 
